@@ -19,6 +19,9 @@ pub const ANYONE_CAN_SPEND: [u8; 34] = [
 const TAG: &[u8] = b"/adit-pool/";
 const EXTRANONCE1: usize = 4;
 
+/// The part of the coinbase that the pool chooses for a connection.
+pub type Extranonce1 = [u8; EXTRANONCE1];
+
 /// One job, the same for every connection but for the extranonces.
 #[derive(Clone, Debug)]
 pub struct Work {
@@ -32,9 +35,13 @@ pub struct Work {
     /// Everything before this job is void.
     pub clean: bool,
     pub branch: Vec<Hash>,
-    network_target: Option<Target>,
-    coinbase_head: Vec<u8>,
-    coinbase_tail: Vec<u8>,
+    /// The coinbase up to the extranonces, and what follows them.
+    pub coinbase1: Vec<u8>,
+    pub coinbase2: Vec<u8>,
+    /// Bytes that the miner chooses.
+    pub extranonce2_size: usize,
+    /// The coinbase commits to witnesses, so it needs one of its own in the block.
+    segwit: bool,
     transactions: Vec<Transaction>,
 }
 
@@ -51,18 +58,35 @@ pub struct Solution {
 impl Work {
     /// `serial` is unique per job and stands in the coinbase too, so that no two jobs have common headers.
     #[must_use]
-    pub fn new(template: Template, serial: u32, payout: &[u8], clean: bool) -> Self {
+    pub fn new(template: Template, serial: u32, payout: &[u8], extranonce2_size: usize, clean: bool) -> Self {
         let ids: Vec<Hash> = template.transactions.iter().map(|transaction| transaction.id).collect();
-        let mut outputs = vec![if template.witness_commitment.is_empty() { 1 } else { 2 }];
-        push_output(&mut outputs, template.reward, payout);
-        if !template.witness_commitment.is_empty() {
-            push_output(&mut outputs, 0, &template.witness_commitment);
-        }
+        let segwit = !template.witness_commitment.is_empty();
+        let extranonces = EXTRANONCE1 + extranonce2_size;
+
         let mut script = height_push(template.height);
         script.push(TAG.len() as u8);
         script.extend(TAG);
         script.push(4);
         script.extend(serial.to_be_bytes());
+        // The extranonces are pushed as one item, so that the script stays well-formed.
+        script.push(extranonces as u8);
+
+        // Version 2, one input that spends nothing.
+        let mut coinbase1 = vec![2, 0, 0, 0, 1];
+        coinbase1.extend([0; 32]);
+        coinbase1.extend([0xff; 4]);
+        coinbase1.push((script.len() + extranonces) as u8);
+        coinbase1.extend(script);
+
+        // Sequence, outputs, lock time.
+        let mut coinbase2 = vec![0xff; 4];
+        coinbase2.push(if segwit { 2 } else { 1 });
+        push_output(&mut coinbase2, template.reward, payout);
+        if segwit {
+            push_output(&mut coinbase2, 0, &template.witness_commitment);
+        }
+        coinbase2.extend([0; 4]);
+
         Self {
             id: format!("{serial:x}"),
             previous: template.previous,
@@ -72,53 +96,38 @@ impl Work {
             height: template.height,
             clean,
             branch: hash::coinbase_branch(&ids),
-            network_target: Target::from_compact(template.bits),
-            coinbase_head: script,
-            coinbase_tail: outputs,
+            coinbase1,
+            coinbase2,
+            extranonce2_size,
+            segwit,
             transactions: template.transactions,
         }
     }
 
-    /// What stands left of the extranonces. They are pushed as one item, so that the script stays well-formed.
-    fn coinbase1(&self, extranonce2_size: usize) -> Vec<u8> {
-        let extranonce = EXTRANONCE1 + extranonce2_size;
-        let mut bytes = vec![2, 0, 0, 0, 1];
-        bytes.extend([0; 32]);
-        bytes.extend([0xff; 4]);
-        bytes.push((self.coinbase_head.len() + 1 + extranonce) as u8);
-        bytes.extend(&self.coinbase_head);
-        bytes.push(extranonce as u8);
-        bytes
-    }
-
-    fn coinbase2(&self) -> Vec<u8> {
-        [[0xff; 4].as_slice(), &self.coinbase_tail, &[0; 4]].concat()
-    }
-
     /// The parameters of `mining.notify`.
     #[must_use]
-    pub fn notify(&self, extranonce2_size: usize) -> Value {
+    pub fn notify(&self, clean: bool) -> Value {
         json!([
             self.id,
             hex::encode(swap_words(self.previous)),
-            hex::encode(self.coinbase1(extranonce2_size)),
-            hex::encode(self.coinbase2()),
+            hex::encode(&self.coinbase1),
+            hex::encode(&self.coinbase2),
             self.branch.iter().map(hex::encode).collect::<Vec<_>>(),
             format!("{:08x}", self.version),
             format!("{:08x}", self.bits),
             format!("{:08x}", self.time),
-            self.clean,
+            clean,
         ])
     }
 
     /// The coinbase as it is hashed for its id: without witness.
-    fn coinbase(&self, extranonce1: [u8; EXTRANONCE1], extranonce2: &[u8]) -> Vec<u8> {
-        [self.coinbase1(extranonce2.len()).as_slice(), &extranonce1, extranonce2, &self.coinbase2()].concat()
+    fn coinbase(&self, extranonce1: Extranonce1, extranonce2: &[u8]) -> Vec<u8> {
+        [self.coinbase1.as_slice(), &extranonce1, extranonce2, &self.coinbase2].concat()
     }
 
     /// The 80 bytes whose hash counts.
     #[must_use]
-    pub fn header(&self, extranonce1: [u8; EXTRANONCE1], solution: &Solution) -> [u8; 80] {
+    pub fn header(&self, extranonce1: Extranonce1, solution: &Solution) -> [u8; 80] {
         let coinbase = self.coinbase(extranonce1, &solution.extranonce2);
         let root = hash::merkle_root(hash::sha256d(&coinbase), &self.branch);
         assemble_header(solution.version, &self.previous, &root, solution.time, self.bits, solution.nonce)
@@ -127,18 +136,16 @@ impl Work {
     /// Whether a hash is good enough for the network.
     #[must_use]
     pub fn is_block(&self, hash: &Hash) -> bool {
-        self.network_target.is_some_and(|target| target.is_met_by(hash))
+        Target::from_compact(self.bits).is_some_and(|target| target.is_met_by(hash))
     }
 
     /// The whole block as `submitblock` wants it. Source: BIP141, BIP144.
     #[must_use]
-    pub fn block(&self, header: &[u8; 80], extranonce1: [u8; EXTRANONCE1], extranonce2: &[u8]) -> Vec<u8> {
+    pub fn block(&self, header: &[u8; 80], extranonce1: Extranonce1, extranonce2: &[u8]) -> Vec<u8> {
         let coinbase = self.coinbase(extranonce1, extranonce2);
         let mut block = header.to_vec();
         push_count(&mut block, self.transactions.len() as u64 + 1);
-        if self.coinbase_tail[0] == 1 {
-            block.extend(&coinbase);
-        } else {
+        if self.segwit {
             // Marker and flag after the version; the witness, one item of 32 zero bytes, before the lock time.
             let (body, lock_time) = coinbase[4..].split_at(coinbase.len() - 8);
             block.extend(&coinbase[..4]);
@@ -147,6 +154,8 @@ impl Work {
             block.extend([1, 32]);
             block.extend([0; 32]);
             block.extend(lock_time);
+        } else {
+            block.extend(&coinbase);
         }
         for transaction in &self.transactions {
             block.extend(&transaction.bytes);
@@ -240,7 +249,7 @@ mod tests {
     #[test]
     fn the_coinbase_script_stays_within_a_hundred_bytes_and_counts_itself() {
         for size in [4, 8] {
-            let work = Work::new(synthetic(u32::MAX - 900_000, 1), u32::MAX, &ANYONE_CAN_SPEND, true);
+            let work = Work::new(synthetic(u32::MAX - 900_000, 1), u32::MAX, &ANYONE_CAN_SPEND, size, true);
             let coinbase = work.coinbase([0; 4], &vec![0; size]);
             let length = usize::from(coinbase[41]);
             assert!(length <= 100);
@@ -251,7 +260,7 @@ mod tests {
     #[test]
     fn rollable_bits_of_the_template_are_cleared() {
         let template = Template { version: 0x3000_0004, ..synthetic(1, 1) };
-        assert_eq!(Work::new(template, 1, &ANYONE_CAN_SPEND, true).version, 0x2000_0004);
+        assert_eq!(Work::new(template, 1, &ANYONE_CAN_SPEND, 4, true).version, 0x2000_0004);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Judged by FIPS 180-4's example, by real blocks, and by the `sha2` crate.
+#![allow(clippy::unwrap_used)]
 
 use adit_sha256::{Hit, Implementation, Nonces, Search, leading_zero_bits, midstate};
 use proptest::prelude::*;
@@ -87,7 +88,7 @@ fn every_implementation_finds_the_nonces_of_real_blocks_and_no_others() {
         let bytes = header(text);
         let (search, nonce) = search_for(&bytes);
         for implementation in Implementation::available() {
-            for stride in [1, 1 << 25, 0xDEAD_BEEF] {
+            for stride in [1, 1 << 20, 0xDEAD_BEEF] {
                 let first = nonce.wrapping_sub(137u32.wrapping_mul(stride));
                 let found = hits(&search, implementation, Nonces { first, stride, count: 1000 }, 32);
                 assert_eq!(found.len(), 1, "{implementation} stride {stride:x}");

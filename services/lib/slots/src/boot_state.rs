@@ -5,19 +5,25 @@
 //! a slot's tries down before it jumps, and so is a second writer beside adit-init: `docs/boot-state.md` is the contract.
 
 use std::fmt::Write as _;
-use std::str::FromStr;
+use std::ops::RangeInclusive;
 
-use crate::slot::{Order, Slot};
+use crate::slot::Slot;
 
 /// Bytes of one copy, CRC included.
 pub const COPY_BYTES: usize = 4096;
 
-/// Tries that a slot is given when it is installed, put on trial, or confirmed; more than this in a block is not ours.
-pub const MAX_TRIES: u8 = 3;
+/// Where the second copy begins in a `bootstate` partition; the first lies at its start. Far apart, so that no erase block of
+/// an SD card or eMMC holds both.
+pub const SECOND_COPY_OFFSET: u64 = 512 << 10;
 
-/// Largest sequence number believed: U-Boot compares them as signed numbers, which have 32 bits on ARMv7. A block beyond it
-/// is treated as corrupt and so becomes the next one to be overwritten.
-pub const MAX_SEQUENCE: u32 = 0x7fff_ffff;
+/// Tries that a slot is given when it is put on trial, confirmed, or has come up.
+pub const FULL_TRIES: u8 = 3;
+
+/// Largest number of tries in a block: the boot script cuts anything above it.
+pub const MAX_TRIES: u8 = 0xf;
+
+/// Largest sequence number: one without a successor makes the boot script start over at 1. 0 means "no valid copy" to it.
+pub const MAX_SEQUENCE: u32 = 0xffff_fffe;
 
 const CRC_BYTES: usize = 4;
 
@@ -51,7 +57,8 @@ impl Tries {
 pub struct BootState {
     /// Rises by one with every write; the higher of two valid copies is the state.
     pub sequence: u32,
-    pub order: Order,
+    /// The slot that is booted while it has tries left; after that the other one is.
+    pub preferred: Slot,
     pub left: Tries,
     /// The slot that has been installed and must still prove itself.
     pub trial: Option<Slot>,
@@ -62,8 +69,8 @@ impl Default for BootState {
     fn default() -> Self {
         BootState {
             sequence: 0,
-            order: Order::both(Slot::A),
-            left: Tries { a: MAX_TRIES, b: MAX_TRIES },
+            preferred: Slot::A,
+            left: Tries { a: FULL_TRIES, b: FULL_TRIES },
             trial: None,
         }
     }
@@ -89,16 +96,20 @@ pub enum BlockError {
 }
 
 impl BootState {
-    /// The slot that the loader will try next; none when every slot in the order has used up its tries.
+    /// The slot that the loader will try next; none when both have used up their tries.
     pub fn next_boot(&self) -> Option<Slot> {
-        self.order.iter().find(|slot| self.left.of(*slot) > 0)
+        [self.preferred, self.preferred.other()].into_iter().find(|slot| self.left.of(*slot) > 0)
     }
 
     /// The block as U-Boot's `env import -c` reads it, padded with zero bytes.
     pub fn encode(&self) -> [u8; COPY_BYTES] {
         let mut text = format!(
-            "BOOT_SEQ={:x}\0BOOT_ORDER={}\0BOOT_A_LEFT={:x}\0BOOT_B_LEFT={:x}\0",
-            self.sequence, self.order, self.left.a, self.left.b
+            "BOOT_SEQ={:x}\0BOOT_ORDER={} {}\0BOOT_A_LEFT={:x}\0BOOT_B_LEFT={:x}\0",
+            self.sequence,
+            self.preferred,
+            self.preferred.other(),
+            self.left.a,
+            self.left.b
         );
         if let Some(slot) = self.trial {
             write!(text, "BOOT_TRIAL={slot}\0").expect("writing to a String cannot fail");
@@ -120,13 +131,23 @@ impl BootState {
             return Err(BlockError::Crc { stored, computed });
         }
         let found = Variables::parse(data)?;
-        let left =
-            |key, value| number(key, value, u32::from(MAX_TRIES), "a number from 0 to 3").map(|n| n as u8);
+        let left = |key, value| {
+            number(key, value, 0..=u32::from(MAX_TRIES), "a number from 0 to f").map(|n| n as u8)
+        };
         Ok(BootState {
-            sequence: number(SEQ, found.seq, MAX_SEQUENCE, "a lower-case hexadecimal number below 80000000")?,
-            order: typed(ORDER, found.order, "A B, B A, A or B")?.ok_or(BlockError::Missing(ORDER))?,
+            sequence: number(SEQ, found.seq, 1..=MAX_SEQUENCE, "a hexadecimal number from 1 to fffffffe")?,
+            preferred: match found.order.ok_or(BlockError::Missing(ORDER))? {
+                b"A B" => Slot::A,
+                b"B A" => Slot::B,
+                other => return Err(refuse(ORDER, other, "A B or B A")),
+            },
             left: Tries { a: left(A_LEFT, found.a_left)?, b: left(B_LEFT, found.b_left)? },
-            trial: typed(TRIAL, found.trial, "A or B")?,
+            trial: match found.trial {
+                None => None,
+                Some(b"A") => Some(Slot::A),
+                Some(b"B") => Some(Slot::B),
+                Some(other) => return Err(refuse(TRIAL, other, "A or B")),
+            },
         })
     }
 }
@@ -183,21 +204,11 @@ fn refuse(key: &'static str, value: &[u8], expected: &'static str) -> BlockError
     BlockError::Value { key, value, expected }
 }
 
-fn typed<T: FromStr>(
-    key: &'static str,
-    value: Option<&[u8]>,
-    expected: &'static str,
-) -> Result<Option<T>, BlockError> {
-    let Some(value) = value else { return Ok(None) };
-    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    parsed.map(Some).ok_or_else(|| refuse(key, value, expected))
-}
-
 /// Hexadecimal as U-Boot's `setexpr` writes it: lower case, no prefix, no leading zero.
 fn number(
     key: &'static str,
     value: Option<&[u8]>,
-    max: u32,
+    range: RangeInclusive<u32>,
     expected: &'static str,
 ) -> Result<u32, BlockError> {
     let value = value.ok_or(BlockError::Missing(key))?;
@@ -205,7 +216,7 @@ fn number(
         && value.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     let text = std::str::from_utf8(value).ok().filter(|_| plain);
     text.and_then(|text| u32::from_str_radix(text, 16).ok())
-        .filter(|number| *number <= max)
+        .filter(|number| range.contains(number))
         .ok_or_else(|| refuse(key, value, expected))
 }
 

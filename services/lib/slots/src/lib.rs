@@ -16,6 +16,6 @@ pub mod verity;
 
 pub use boot_state::{BootState, Half, Loaded, Tries};
 pub use manifest::Manifest;
-pub use slot::{Order, Slot};
+pub use slot::Slot;
 pub use transition::{AfterBoot, Refused};
 pub use verity::{Tree, TreeBuilder};

@@ -143,8 +143,9 @@ impl Manifest {
             return Err(ManifestError::Version(self.version));
         }
         if !is_board_name(&self.board) {
-            let expected =
-                format!("1 to {MAX_BOARD} lower-case letters, digits and dashes, a letter or digit at each end");
+            let expected = format!(
+                "1 to {MAX_BOARD} lower-case letters, digits and dashes, a letter or digit at each end"
+            );
             return Err(field("board", &self.board, expected));
         }
         let release = &self.release;

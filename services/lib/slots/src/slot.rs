@@ -1,4 +1,4 @@
-//! The two slots, and the order in which the loader tries them.
+//! The two slots.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,64 +52,6 @@ impl FromStr for Slot {
             "A" => Ok(Slot::A),
             "B" => Ok(Slot::B),
             _ => Err(NotASlot),
-        }
-    }
-}
-
-/// Slots in the order of preference; a slot that may not be booted at all is absent. Never empty, never the same twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    first: Slot,
-    both: bool,
-}
-
-impl Order {
-    pub fn only(slot: Slot) -> Self {
-        Order { first: slot, both: false }
-    }
-
-    /// Both slots, `slot` before the other.
-    pub fn both(slot: Slot) -> Self {
-        Order { first: slot, both: true }
-    }
-
-    pub fn first(self) -> Slot {
-        self.first
-    }
-
-    pub fn second(self) -> Option<Slot> {
-        self.both.then(|| self.first.other())
-    }
-
-    pub fn contains(self, slot: Slot) -> bool {
-        self.both || self.first == slot
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = Slot> {
-        std::iter::once(self.first).chain(self.second())
-    }
-}
-
-/// `A B`, `B A`, `A` or `B`.
-impl fmt::Display for Order {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.second() {
-            Some(second) => write!(f, "{} {second}", self.first),
-            None => write!(f, "{}", self.first),
-        }
-    }
-}
-
-impl FromStr for Order {
-    type Err = NotASlot;
-
-    fn from_str(text: &str) -> Result<Self, NotASlot> {
-        match text.split_once(' ') {
-            None => Ok(Order::only(text.parse()?)),
-            Some((first, second)) => {
-                let (first, second): (Slot, Slot) = (first.parse()?, second.parse()?);
-                if first == second { Err(NotASlot) } else { Ok(Order::both(first)) }
-            }
         }
     }
 }

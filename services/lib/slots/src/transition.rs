@@ -3,8 +3,8 @@
 //! The caller says which slot it runs from: the kernel command line knows, the state does not. A returned state that equals
 //! the given one (same sequence) means that nothing has to be written. No transition takes the last bootable slot away.
 
-use crate::boot_state::{BootState, MAX_SEQUENCE, MAX_TRIES};
-use crate::slot::{Order, Slot};
+use crate::boot_state::{BootState, FULL_TRIES, MAX_SEQUENCE};
+use crate::slot::Slot;
 
 /// Why a transition was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +19,6 @@ pub enum Refused {
     Unsettled(Slot),
     #[error("slot {0} could not be booted again: give it back its tries first")]
     NoWayBack(Slot),
-    #[error("slot {0} is not in the boot order")]
-    NotInOrder(Slot),
     #[error("sequence number {MAX_SEQUENCE:x} is the last one")]
     SequenceExhausted,
 }
@@ -32,9 +30,9 @@ pub enum AfterBoot {
     Preferred,
     /// The running slot is on trial and must be confirmed or rejected.
     OnTrial,
-    /// This slot was on trial and did not make it; it is out of the order now.
+    /// This slot was on trial and did not make it; it has lost its tries.
     TrialFellBack(Slot),
-    /// This slot was good once, but has used up its tries; it stays in the order without tries until it is rewritten.
+    /// This slot was good once, but has used up its tries; it has none until it is rewritten.
     Exhausted(Slot),
 }
 
@@ -45,19 +43,19 @@ impl BootState {
         self.require_settled(running)?;
         self.require_bootable(running)?;
         self.changed(|next| {
-            next.order = Order::only(running);
+            next.preferred = running;
             next.left = next.left.with(target, 0);
         })
     }
 
-    /// Puts `target`, which the caller has written and verified, on trial: first in the order, with all its tries.
+    /// Puts `target`, which the caller has written and verified, on trial: preferred, with all its tries.
     pub fn try_slot(&self, running: Slot, target: Slot) -> Result<BootState, Refused> {
         self.require_other(running, target)?;
         self.require_settled(running)?;
         self.require_bootable(running)?;
         self.changed(|next| {
-            next.order = Order::both(target);
-            next.left = next.left.with(target, MAX_TRIES);
+            next.preferred = target;
+            next.left = next.left.with(target, FULL_TRIES);
             next.trial = Some(target);
         })
     }
@@ -67,11 +65,11 @@ impl BootState {
         self.require_own_trial(running)?;
         self.changed(|next| {
             next.trial = None;
-            next.left = next.left.with(running, MAX_TRIES);
+            next.left = next.left.with(running, FULL_TRIES);
         })
     }
 
-    /// The running slot's trial ends badly: it leaves the order, the next boot takes the other slot.
+    /// The running slot's trial ends badly: it loses its tries, the next boot takes the other slot.
     pub fn reject(&self, running: Slot) -> Result<BootState, Refused> {
         self.require_own_trial(running)?;
         self.require_bootable(running.other())?;
@@ -91,8 +89,8 @@ impl BootState {
                 })?;
                 Ok((next, AfterBoot::TrialFellBack(trial)))
             }
-            None if self.order.first() != running && self.left.of(self.order.first()) == 0 => {
-                Ok((*self, AfterBoot::Exhausted(self.order.first())))
+            None if self.preferred != running && self.left.of(self.preferred) == 0 => {
+                Ok((*self, AfterBoot::Exhausted(self.preferred)))
             }
             None => Ok((*self, AfterBoot::Preferred)),
         }
@@ -101,13 +99,10 @@ impl BootState {
     /// Gives a confirmed slot its tries back, once the essential services are ready. A trial slot has to be confirmed instead.
     pub fn restore_tries(&self, running: Slot) -> Result<BootState, Refused> {
         self.require_settled(running)?;
-        if !self.order.contains(running) {
-            return Err(Refused::NotInOrder(running));
-        }
-        if self.left.of(running) == MAX_TRIES {
+        if self.left.of(running) == FULL_TRIES {
             return Ok(*self);
         }
-        self.changed(|next| next.left = next.left.with(running, MAX_TRIES))
+        self.changed(|next| next.left = next.left.with(running, FULL_TRIES))
     }
 
     /// What the boot script does before it jumps: counts the next slot down. None: no slot has a try left, and the
@@ -121,7 +116,7 @@ impl BootState {
 
     fn drop_slot(&mut self, slot: Slot) {
         self.trial = None;
-        self.order = Order::only(slot.other());
+        self.preferred = slot.other();
         self.left = self.left.with(slot, 0);
     }
 
@@ -150,6 +145,6 @@ impl BootState {
     }
 
     fn require_bootable(&self, slot: Slot) -> Result<(), Refused> {
-        if self.order.contains(slot) && self.left.of(slot) > 0 { Ok(()) } else { Err(Refused::NoWayBack(slot)) }
+        if self.left.of(slot) > 0 { Ok(()) } else { Err(Refused::NoWayBack(slot)) }
     }
 }

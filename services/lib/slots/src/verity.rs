@@ -73,12 +73,7 @@ pub struct TreeBuilder {
 
 impl TreeBuilder {
     pub fn new(salt: Salt) -> Self {
-        TreeBuilder {
-            salt,
-            partial: Vec::with_capacity(BLOCK_BYTES),
-            leaves: Level::new(),
-            data_blocks: 0,
-        }
+        TreeBuilder { salt, partial: Vec::with_capacity(BLOCK_BYTES), leaves: Level::new(), data_blocks: 0 }
     }
 
     /// Takes the next bytes of the image.
@@ -116,8 +111,7 @@ impl TreeBuilder {
         while levels[levels.len() - 1].len() > DIGEST_BYTES {
             let below = levels.last_mut().expect("starts with the leaves");
             below.resize(below.len().next_multiple_of(BLOCK_BYTES), 0);
-            let above =
-                below.chunks_exact(BLOCK_BYTES).flat_map(|block| digest(&self.salt, block)).collect();
+            let above = below.chunks_exact(BLOCK_BYTES).flat_map(|block| digest(&self.salt, block)).collect();
             levels.push(above);
         }
         let root = levels.pop().expect("the loop ends with a single digest");

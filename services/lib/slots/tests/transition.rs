@@ -1,7 +1,7 @@
 //! The transitions: one story told step by step, every refusal, and what no sequence of them may ever lead to.
 
 use adit_slots::boot_state::MAX_SEQUENCE;
-use adit_slots::{AfterBoot, BootState, Loaded, Order, Refused, Slot, Tries};
+use adit_slots::{AfterBoot, BootState, Loaded, Refused, Slot, Tries};
 use proptest::prelude::*;
 
 use Slot::{A, B};
@@ -16,14 +16,14 @@ fn boot(state: BootState, expected: Slot) -> BootState {
 fn an_update_that_mines_becomes_the_preferred_slot() {
     let state = boot(BootState::default(), A).restore_tries(A).unwrap();
     let state = state.begin_install(A, B).unwrap();
-    assert_eq!((state.order, state.left), (Order::only(A), Tries { a: 3, b: 0 }));
+    assert_eq!((state.preferred, state.left), (A, Tries { a: 3, b: 0 }));
     let state = state.try_slot(A, B).unwrap();
-    assert_eq!((state.order, state.left.b, state.trial), (Order::both(B), 3, Some(B)));
+    assert_eq!((state.preferred, state.left.b, state.trial), (B, 3, Some(B)));
     let state = boot(state, B);
     assert_eq!(state.settle_after_boot(B), Ok((state, AfterBoot::OnTrial)));
     assert_eq!(state.restore_tries(B), Err(Refused::OnTrial(B)));
     let state = state.confirm(B).unwrap();
-    assert_eq!((state.order, state.left, state.trial), (Order::both(B), Tries { a: 3, b: 3 }, None));
+    assert_eq!((state.preferred, state.left, state.trial), (B, Tries { a: 3, b: 3 }, None));
     assert_eq!(boot(state, B).settle_after_boot(B).unwrap().1, AfterBoot::Preferred);
 }
 
@@ -37,7 +37,7 @@ fn a_trial_slot_that_never_comes_up_falls_back_after_three_boots_and_is_recorded
     assert_eq!(state.begin_install(A, B), Err(Refused::Unsettled(B)));
     let (state, outcome) = state.settle_after_boot(A).unwrap();
     assert_eq!(outcome, AfterBoot::TrialFellBack(B));
-    assert_eq!((state.order, state.left.b, state.trial), (Order::only(A), 0, None));
+    assert_eq!((state.preferred, state.left.b, state.trial), (A, 0, None));
     assert!(state.begin_install(A, B).is_ok());
 }
 
@@ -45,7 +45,7 @@ fn a_trial_slot_that_never_comes_up_falls_back_after_three_boots_and_is_recorded
 fn a_rejected_trial_slot_is_not_booted_again() {
     let state = BootState::default().begin_install(A, B).unwrap().try_slot(A, B).unwrap();
     let state = boot(state, B).reject(B).unwrap();
-    assert_eq!((state.order, state.left, state.trial), (Order::only(A), Tries { a: 3, b: 0 }, None));
+    assert_eq!((state.preferred, state.left, state.trial), (A, Tries { a: 3, b: 0 }, None));
     assert_eq!(boot(state, A).settle_after_boot(A).unwrap().1, AfterBoot::Preferred);
 }
 
@@ -58,19 +58,14 @@ fn a_good_slot_that_stops_booting_hands_over_and_is_named() {
     state = boot(state, B);
     assert_eq!(state.settle_after_boot(B), Ok((state, AfterBoot::Exhausted(A))));
     let state = state.restore_tries(B).unwrap();
-    assert_eq!((state.order, state.left), (Order::both(A), Tries { a: 0, b: 3 }));
+    assert_eq!((state.preferred, state.left), (A, Tries { a: 0, b: 3 }));
 }
 
 #[test]
 fn a_passed_over_trial_slot_leaves_the_running_one_a_try() {
-    let state = BootState {
-        sequence: 9,
-        order: Order::both(B),
-        left: Tries { a: 0, b: 2 },
-        trial: Some(B),
-    };
+    let state = BootState { sequence: 9, preferred: B, left: Tries { a: 0, b: 2 }, trial: Some(B) };
     let (state, _) = state.settle_after_boot(A).unwrap();
-    assert_eq!((state.order, state.left), (Order::only(A), Tries { a: 1, b: 0 }));
+    assert_eq!((state.preferred, state.left), (A, Tries { a: 1, b: 0 }));
 }
 
 #[test]
@@ -93,9 +88,8 @@ fn wrong_states_are_refused() {
     let spent = BootState { left: Tries { a: 0, b: 3 }, ..fresh };
     assert_eq!(spent.begin_install(A, B), Err(Refused::NoWayBack(A)));
     assert_eq!(spent.try_slot(A, B), Err(Refused::NoWayBack(A)));
-    let alone = BootState { order: Order::only(B), trial: Some(B), ..fresh };
+    let alone = BootState { preferred: B, left: Tries { a: 0, b: 2 }, trial: Some(B), ..fresh };
     assert_eq!(alone.reject(B), Err(Refused::NoWayBack(A)));
-    assert_eq!(alone.confirm(B).unwrap().restore_tries(A), Err(Refused::NotInOrder(A)));
     let last = BootState { sequence: MAX_SEQUENCE, ..fresh };
     assert_eq!(last.begin_install(A, B), Err(Refused::SequenceExhausted));
     assert_eq!(last.count_down(), None);
@@ -141,8 +135,7 @@ proptest! {
                         next
                     }
                     None => {
-                        // Only boots use tries up; every slot that may be booted has used its own.
-                        prop_assert!(state.order.iter().all(|slot| state.left.of(slot) == 0));
+                        prop_assert_eq!(state.left, Tries { a: 0, b: 0 });
                         break;
                     }
                 },
@@ -156,7 +149,6 @@ proptest! {
             if !matches!(step, Step::Boot) {
                 prop_assert!(before.next_boot().is_none() || after.next_boot().is_some(), "{:?}: {:?}", step, after);
             }
-            prop_assert!(after.order.contains(running) || after.trial.is_none(), "{:?}: {:?}", step, after);
             if after != before {
                 prop_assert_eq!(after.sequence, before.sequence + 1);
                 let half = Loaded::from_copies(&copies[0], &copies[1]).next_write();

@@ -7,7 +7,7 @@ use adit_slots::verity::{BLOCK_BYTES, Salt, VerityError, tree_blocks};
 use adit_slots::{Tree, TreeBuilder};
 use proptest::prelude::*;
 
-const SALTS: [Salt; 3] = [[0; 32], [0xa5; 32], *b"thirty-two bytes of salt, no less"[..32].as_array().unwrap()];
+const SALTS: [Salt; 3] = [[0; 32], [0xa5; 32], *b"0123456789abcdef0123456789ABCDEF"];
 
 /// An image whose blocks all differ.
 fn image(blocks: usize) -> Vec<u8> {
@@ -73,7 +73,10 @@ fn every_data_block_is_accepted_in_its_place_only() {
     for (index, block) in image.chunks(BLOCK_BYTES).enumerate() {
         let index = index as u64;
         assert_eq!(tree.verify_block(index, block), Ok(()));
-        assert_eq!(tree.verify_block((index + 1) % 300, block), Err(VerityError::DataBlock((index + 1) % 300)));
+        assert_eq!(
+            tree.verify_block((index + 1) % 300, block),
+            Err(VerityError::DataBlock((index + 1) % 300))
+        );
     }
     let missing = VerityError::NoSuchBlock { index: 300, data_blocks: 300 };
     assert_eq!(tree.verify_block(300, &image[..BLOCK_BYTES]), Err(missing));

@@ -1,1 +1,20 @@
-//! adit-sys
+//! Kernel interfaces that the services share. With `services/lib/sha256` this is the only crate that may hold `unsafe`,
+//! so that whoever looks for it looks here.
+//!
+//! * [`activation`]: sockets that adit-init bound before this process started.
+//! * [`clock`]: time since boot, and the monotonic clock in microseconds.
+//! * [`seqpacket`]: packet sockets for the work path.
+//! * [`signals`]: signals as something to poll, for PID 1.
+//! * [`spawn`]: a child process with nothing inherited but what was asked for.
+//! * [`tty`]: serial ports at any rate.
+//!
+//! Never here: policy. A module does what its caller says and reports what the kernel answered.
+
+#![allow(unsafe_code)]
+
+pub mod activation;
+pub mod clock;
+pub mod seqpacket;
+pub mod signals;
+pub mod spawn;
+pub mod tty;

@@ -60,7 +60,9 @@ impl Lanes for Avx2 {
     fn clear_under(self, mask: u32) -> u32 {
         let common = self.and(Self::splat(mask));
         // SAFETY: AVX2 is there, see above.
-        let clear = unsafe { _mm256_castsi256_ps(_mm256_cmpeq_epi32(common.0, Self::splat(0).0)) };
+        let clear = unsafe { _mm256_cmpeq_epi32(common.0, Self::splat(0).0) };
+        // SAFETY: AVX2 is there, see above.
+        let clear = unsafe { _mm256_castsi256_ps(clear) };
         // SAFETY: AVX2 is there, see above.
         unsafe { _mm256_movemask_ps(clear) }.cast_unsigned()
     }

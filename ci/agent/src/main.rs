@@ -1,0 +1,99 @@
+//! Fault injection inside a unit, for boot tests only: release images do not contain it.
+//!
+//! Reads orders, one a line, from the serial port named on the command line and answers each with one line:
+//!
+//! * `signal NAME NUMBER`: sends the signal to every process of that name; `ok COUNT`
+//! * `pids NAME`: `ok PID …`
+//! * `ping`: `ok`
+//!
+//! Anything else: `error …`.
+
+use std::{fs, io::Read, os::fd::AsFd};
+
+use anyhow::{Context, Result, bail};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, Signal, kill_process},
+};
+
+const LONGEST_ORDER: usize = 256;
+
+fn main() -> Result<()> {
+    let port = std::env::args().nth(1).context("usage: adit-agent /dev/ttyS2")?;
+    let port = adit_sys::tty::open(port.as_ref(), 115_200).with_context(|| port.clone())?;
+    let mut port = fs::File::from(port);
+    let mut line = Vec::new();
+    loop {
+        wait(&port, PollFlags::IN)?;
+        let mut bytes = [0; 64];
+        let count = match port.read(&mut bytes) {
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error.into()),
+        };
+        for &byte in &bytes[..count] {
+            if byte != b'\n' {
+                line.push(byte);
+                line.truncate(LONGEST_ORDER);
+                continue;
+            }
+            let order = String::from_utf8_lossy(&line).into_owned();
+            line.clear();
+            let answer = obey(order.trim()).unwrap_or_else(|error| format!("error {error:#}"));
+            write(&mut port, &format!("{answer}\n"))?;
+        }
+    }
+}
+
+fn obey(order: &str) -> Result<String> {
+    let words: Vec<&str> = order.split_ascii_whitespace().collect();
+    match words[..] {
+        ["ping"] => Ok("ok".into()),
+        ["pids", name] => {
+            let found: Vec<String> = pids(name)?.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
+            Ok(format!("ok {}", found.join(" ")))
+        }
+        ["signal", name, number] => {
+            let signal = number.parse().ok().and_then(Signal::from_named_raw).context("no such signal")?;
+            let found = pids(name)?;
+            for pid in &found {
+                kill_process(*pid, signal)?;
+            }
+            Ok(format!("ok {}", found.len()))
+        }
+        _ => bail!("orders are: ping, pids NAME, signal NAME NUMBER"),
+    }
+}
+
+fn pids(name: &str) -> Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw) else {
+            continue;
+        };
+        // A process may end while we look.
+        if fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+fn write(port: &mut fs::File, text: &str) -> Result<()> {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match std::io::Write::write(port, rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => wait(port, PollFlags::OUT)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn wait(port: &fs::File, events: PollFlags) -> Result<()> {
+    let mut ready = [PollFd::from_borrowed_fd(port.as_fd(), events)];
+    poll(&mut ready, None).context("poll")?;
+    Ok(())
+}

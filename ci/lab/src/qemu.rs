@@ -1,0 +1,189 @@
+//! One unit in QEMU: starts it, listens to its console, ends it.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    sync::Notify,
+};
+
+use crate::console::{self, Event};
+
+/// A console line longer than this is cut.
+const LONGEST_LINE: usize = 4096;
+/// Lines and events kept of one unit: a boot says a few hundred.
+const KEPT: usize = 20_000;
+
+/// A line that the unit said, and what it meant.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub at: Instant,
+    pub line: String,
+    pub event: Option<Event>,
+}
+
+/// A running unit. Dropping it ends QEMU.
+pub struct Unit {
+    child: Child,
+    console: Arc<Console>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Console {
+    said: Mutex<Vec<Said>>,
+    news: Notify,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+impl Unit {
+    /// Starts `program` with `arguments`; its standard output is the unit's console, which is also written to `log`.
+    pub fn start(program: &str, arguments: &[String], log: &Path) -> Result<Self> {
+        // setpriv: the emulator must not outlive us, however we end.
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", program])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            // Its own process group: Ctrl-C reaches us alone, and we end it in order.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{program} does not start; is qemu-system-arm installed?"))?;
+        let output = child.stdout.take().expect("standard output was piped");
+        let log = File::create(log).with_context(|| format!("console log {}", log.display()))?;
+        let console = Arc::new(Console::default());
+        tokio::spawn(listen(output, log, console.clone()));
+        Ok(Self { child, console, started: Instant::now() })
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Everything said from `cursor` on; the second value is the next cursor.
+    pub fn said_since(&self, cursor: usize) -> (Vec<Said>, usize) {
+        let said = self.console.lock();
+        (said[cursor.min(said.len())..].to_vec(), said.len())
+    }
+
+    /// Where the console stands now: only what comes later counts for [`Unit::wait_from`].
+    pub fn now(&self) -> usize {
+        self.console.lock().len()
+    }
+
+    /// Waits until something is said, or the console ends.
+    pub async fn news(&self) {
+        self.console.news.notified().await;
+    }
+
+    pub fn running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// The first event from `cursor` on that `wanted` maps to something, with the cursor behind it.
+    pub async fn wait_from<T>(
+        &self,
+        cursor: usize,
+        limit: Duration,
+        what: &str,
+        mut wanted: impl FnMut(&Said) -> Option<T>,
+    ) -> Result<(T, usize)> {
+        let deadline = Instant::now() + limit;
+        let mut next = cursor;
+        loop {
+            let news = self.console.news.notified();
+            let (said, after) = self.said_since(next);
+            for (offset, one) in said.iter().enumerate() {
+                if let Some(found) = wanted(one) {
+                    return Ok((found, next + offset + 1));
+                }
+            }
+            next = after;
+            if self.console.closed.load(std::sync::atomic::Ordering::Acquire) {
+                bail!("QEMU ended before {what}; the console's last lines:\n{}", self.tail(15));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || tokio::time::timeout(left, news).await.is_err() {
+                bail!("no {what} within {} s; the console's last lines:\n{}", limit.as_secs(), self.tail(15));
+            }
+        }
+    }
+
+    /// [`Unit::wait_from`] for an event.
+    pub async fn wait_event<T>(
+        &self,
+        cursor: usize,
+        limit: Duration,
+        what: &str,
+        mut wanted: impl FnMut(&Event) -> Option<T>,
+    ) -> Result<(T, usize)> {
+        self.wait_from(cursor, limit, what, |said| said.event.as_ref().and_then(&mut wanted)).await
+    }
+
+    /// The last `count` lines, for a message about what went wrong.
+    pub fn tail(&self, count: usize) -> String {
+        let said = self.console.lock();
+        let lines: Vec<&str> = said.iter().rev().take(count).map(|said| said.line.as_str()).collect();
+        lines.into_iter().rev().map(|line| format!("  | {line}\n")).collect()
+    }
+
+    pub async fn stop(mut self) {
+        // QEMU ends at SIGTERM and closes its disk; SIGKILL if it does not.
+        if let Some(pid) = self.child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        if tokio::time::timeout(Duration::from_secs(3), self.child.wait()).await.is_err() {
+            let _ = self.child.kill().await;
+        }
+    }
+}
+
+impl Console {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Said>> {
+        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn hear(&self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line).trim_end().to_string();
+        let event = console::parse(&line);
+        let mut said = self.lock();
+        if said.len() < KEPT {
+            said.push(Said { at: Instant::now(), line, event });
+        }
+        drop(said);
+        self.news.notify_waiters();
+    }
+}
+
+async fn listen(mut output: impl AsyncRead + Unpin, mut log: File, console: Arc<Console>) {
+    let mut buffer = [0; 4096];
+    let mut line = Vec::new();
+    while let Ok(count @ 1..) = output.read(&mut buffer).await {
+        let _ = log.write_all(&buffer[..count]);
+        for &byte in &buffer[..count] {
+            if byte == b'\n' {
+                console.hear(&line);
+                line.clear();
+            } else if line.len() < LONGEST_LINE {
+                line.push(byte);
+            }
+        }
+    }
+    console.closed.store(true, std::sync::atomic::Ordering::Release);
+    console.news.notify_waiters();
+}

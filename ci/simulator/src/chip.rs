@@ -1,0 +1,12 @@
+//! Chips and the chain that they form: what silicon does with a command, without any idea of time, wires or search.
+
+mod chain;
+mod model;
+mod pll;
+mod registers;
+mod single;
+mod ticket;
+
+pub use chain::{Chain, Effect};
+pub use model::{BM1362, BM1370, Model, NonceSpace};
+pub use ticket::TicketMask;

@@ -1,0 +1,123 @@
+//! What differs from chip to chip, as data.
+
+use super::pll::PllLimits;
+
+/// How the chips of a chain share the nonces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceSpace {
+    /// Each counts from the value in register 0x0C, shifted left by nine; where, is anyone's guess until it is written.
+    Offset,
+    /// Each has its own address in nonce bits 24..17 and counts from there.
+    Address,
+}
+
+/// A chip model. Sources: `docs/simulator.md`, "The chip".
+#[derive(Debug)]
+pub struct Model {
+    pub name: &'static str,
+    /// Upper half of register 0x00.
+    pub id: u16,
+    /// Bits 15..8 of register 0x00.
+    pub id_extra: u8,
+    /// Cores; the core is nonce bits 31..25.
+    pub cores: u32,
+    /// Version slots of a core.
+    pub sub_cores: u32,
+    /// Small cores that work: fewer than cores × sub-cores, the last core is not whole.
+    pub small_cores: u32,
+    pub nonce_space: NonceSpace,
+    /// The job byte shifted left by `job_id_shift` and masked by `job_id_mask` returns with a nonce.
+    pub job_id_shift: u32,
+    pub job_id_mask: u8,
+    pub(crate) pll: PllLimits,
+    /// Core register that selects the cores' clock.
+    pub(crate) clock_select: u8,
+    /// Bits of register 0xA8 without which the cores do not run.
+    pub(crate) cores_released: u32,
+    /// Bits 31..28 of register 0x18 each let a quarter of the cores report; else any of them lets all report.
+    pub(crate) report_quarters: bool,
+    /// Registers that exist, with their values after reset.
+    pub(crate) registers: &'static [(u8, u32)],
+}
+
+/// Antminer S21 Pro, S21 XP, Bitaxe Gamma.
+pub const BM1370: Model = Model {
+    name: "BM1370",
+    id: 0x1370,
+    id_extra: 0x00,
+    cores: 128,
+    sub_cores: 16,
+    small_cores: 2040,
+    nonce_space: NonceSpace::Offset,
+    job_id_shift: 1,
+    job_id_mask: 0xF0,
+    pll: PllLimits { feedback: (160, 239), vco_mhz: (1600.0, 3200.0) },
+    clock_select: 0x0B,
+    cores_released: 0x0000_01F0,
+    report_quarters: true,
+    registers: &[
+        (0x00, 0),
+        (0x04, 0),
+        (0x08, 0),
+        (0x0C, 0),
+        (0x10, 0),
+        (0x14, 0),
+        (0x18, 0x0000_C100),
+        (0x28, 0x0130_1A00),
+        (0x2C, 0),
+        (0x3C, 0),
+        (0x4C, 0),
+        (0x54, 0),
+        (0x58, 0),
+        (0x68, 0),
+        (0x88, 0),
+        (0x89, 0),
+        (0x8A, 0),
+        (0x8B, 0),
+        (0x8C, 0),
+        (0xA4, 0),
+        (0xA8, 0x0007_0000),
+        (0xB0, 0),
+        (0xB4, 0),
+        (0xB8, 0),
+        (0xB9, 0),
+        (0xBA, 0),
+        (0xBB, 0),
+        (0xBD, 0),
+    ],
+};
+
+/// Antminer S19j Pro.
+pub const BM1362: Model = Model {
+    name: "BM1362",
+    id: 0x1362,
+    id_extra: 0x03,
+    cores: 65,
+    sub_cores: 8,
+    small_cores: 514,
+    nonce_space: NonceSpace::Address,
+    job_id_shift: 0,
+    job_id_mask: 0xF8,
+    pll: PllLimits { feedback: (16, 250), vco_mhz: (2000.0, 3200.0) },
+    clock_select: 0x05,
+    cores_released: 0x0000_0002,
+    report_quarters: false,
+    registers: &[
+        (0x00, 0),
+        (0x04, 0),
+        (0x08, 0),
+        (0x0C, 0),
+        (0x10, 0),
+        (0x14, 0),
+        (0x18, 0x0000_C100),
+        (0x28, 0x0130_1A00),
+        (0x2C, 0),
+        (0x3C, 0),
+        (0x4C, 0),
+        (0x54, 0),
+        (0x58, 0),
+        (0x8C, 0),
+        (0xA4, 0),
+        (0xA8, 0x0000_0000),
+    ],
+};

@@ -1,0 +1,84 @@
+//! The hash clock's PLL, register 0x08: f = 25 MHz · feedback / (reference · (post1 + 1) · (post2 + 1)).
+
+/// What a model's PLL can lock to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PllLimits {
+    pub(crate) feedback: (u32, u32),
+    pub(crate) vco_mhz: (f64, f64),
+}
+
+/// At and above this, bit 28 must be set; below, it must not. In captures the boundary itself carries the bit.
+const HIGH_VCO_MHZ: f64 = 2400.0;
+
+/// The frequency in MHz that this register value gives, or why the PLL cannot lock.
+pub(crate) fn decode(value: u32, limits: PllLimits) -> Result<f64, &'static str> {
+    let feedback = value >> 16 & 0xFFF;
+    let reference = value >> 8 & 0x3F;
+    let post1 = (value >> 4 & 0xF) + 1;
+    let post2 = (value & 0xF) + 1;
+    if value & 0x0000_C000 != 0 || !(1..=7).contains(&post1) || !(1..=7).contains(&post2) {
+        return Err("PLL: a divider is wider than its field");
+    }
+    if post1 < post2 {
+        return Err("PLL: first post divider below the second");
+    }
+    if !(1..=2).contains(&reference) {
+        return Err("PLL: reference divider is not 1 or 2");
+    }
+    if !(limits.feedback.0..=limits.feedback.1).contains(&feedback) {
+        return Err("PLL: feedback divider out of range");
+    }
+    let vco = 25.0 * f64::from(feedback) / f64::from(reference);
+    if !(limits.vco_mhz.0..=limits.vco_mhz.1).contains(&vco) {
+        return Err("PLL: VCO out of range");
+    }
+    let flags = if vco >= HIGH_VCO_MHZ { 0x5 } else { 0x4 };
+    if value >> 28 != flags {
+        return Err("PLL: VCO range bits do not fit the VCO");
+    }
+    Ok(vco / f64::from(post1 * post2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::{BM1362, BM1370};
+    use super::*;
+
+    #[test]
+    fn captured_words_give_the_frequencies_that_were_asked_for() {
+        for (word, mhz) in [
+            (0x50D2_0265, 62.5),
+            (0x50D2_0240, 525.0),
+            (0x50C0_0230, 600.0),
+            (0x40A2_0255, 56.25),
+            (0x40A0_0240, 400.0),
+            (0x40B4_0240, 450.0),
+            (0x40A8_0230, 525.0),
+            (0x50D0_0230, 650.0),
+        ] {
+            assert_eq!(decode(word, BM1370.pll), Ok(mhz), "{word:08X}");
+        }
+        for (word, mhz) in [(0x40A2_0255, 56.25), (0x40A8_0230, 525.0), (0x50DA_0141, 545.0)] {
+            // The last is from a chain whose VCO the solver's limits would forbid at reference 1.
+            let limits = PllLimits { vco_mhz: (2000.0, 6000.0), ..BM1362.pll };
+            assert_eq!(decode(word, limits), Ok(mhz), "{word:08X}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_lock_is_refused() {
+        for (word, why) in [
+            (0x40D2_0240, "VCO range bits"),
+            (0x50A8_0230, "VCO range bits"),
+            (0x409F_0230, "feedback"),
+            (0x50F0_0230, "feedback"),
+            (0x40A8_0330, "reference"),
+            (0x40A8_0213, "first post divider"),
+            (0x50C8_0130, "VCO out of range"),
+            (0x40A8_0280, "wider"),
+        ] {
+            let refused = decode(word, BM1370.pll).expect_err("must be refused");
+            assert!(refused.contains(why), "{word:08X}: {refused}");
+        }
+    }
+}
