@@ -133,6 +133,12 @@ impl Work {
         assemble_header(solution.version, &self.previous, &root, solution.time, self.bits, solution.nonce)
     }
 
+    /// How many transactions the block would have, without the coinbase.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.transactions.len()
+    }
+
     /// Whether a hash is good enough for the network.
     #[must_use]
     pub fn is_block(&self, hash: &Hash) -> bool {

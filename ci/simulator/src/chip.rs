@@ -9,4 +9,5 @@ mod ticket;
 
 pub use chain::{Chain, Effect};
 pub use model::{BM1362, BM1370, Model, NonceSpace};
+pub use single::Sweeping;
 pub use ticket::TicketMask;

@@ -131,6 +131,7 @@ impl Parser {
             Ok(command) => {
                 let (begin_ns, end_ns) = (self.bytes[0].begin_ns, self.bytes[total - 1].end_ns);
                 self.bytes.drain(..total);
+                self.in_noise = false;
                 Some(Received { command: Ok(command), begin_ns, end_ns })
             }
         }

@@ -1,1 +1,22 @@
-//! adit-asic
+//! The wire protocol of Bitmain's BM13xx chips, generation with preambles (BM1391 and later).
+//!
+//! In: what a driver wants (a register, a job, a frequency) and the bytes that came from a chain. Out: frames for the wire, and responses found amid whatever else was on it.
+//! A chip is a row of data ([`Chip`]); its start-up is a list of steps in captured order ([`init`]). Pure: no IO, no clock, no allocation on the path of jobs and nonces.
+//! Facts and their sources: `docs/asic.md`.
+
+mod chip;
+pub mod command;
+mod crc;
+mod frame;
+pub mod init;
+mod job;
+mod pll;
+pub mod register;
+mod response;
+
+pub use chip::{BM1370, Chip, ChipField, NonceReport};
+pub use crc::{crc5, crc16};
+pub use frame::Frame;
+pub use job::{Job, rolled_version};
+pub use pll::{KiloHertz, OutOfRange, Pll, PllEncoding, PllLimits};
+pub use response::{Counters, Parser, Response, Width};

@@ -84,7 +84,7 @@ pub enum ManifestError {
     Field { field: &'static str, value: String, expected: String },
 }
 
-fn field(field: &'static str, value: impl ToString, expected: impl ToString) -> ManifestError {
+fn field(field: &'static str, value: &impl ToString, expected: &impl ToString) -> ManifestError {
     ManifestError::Field { field, value: value.to_string(), expected: expected.to_string() }
 }
 
@@ -146,38 +146,42 @@ impl Manifest {
             let expected = format!(
                 "1 to {MAX_BOARD} lower-case letters, digits and dashes, a letter or digit at each end"
             );
-            return Err(field("board", &self.board, expected));
+            return Err(field("board", &self.board, &expected));
         }
         let release = &self.release;
         if !is_release_version(&release.version) {
             let expected =
                 format!("1 to {MAX_RELEASE} letters, digits, dots, dashes and plus signs, a digit first");
-            return Err(field("release.version", &release.version, expected));
+            return Err(field("release.version", &release.version, &expected));
         }
         if release.built > MAX_BUILT {
-            return Err(field("release.built", release.built, format!("at most {MAX_BUILT}")));
+            return Err(field("release.built", &release.built, &format!("at most {MAX_BUILT}")));
         }
         if self.layout == 0 {
-            return Err(field("layout", self.layout, "1 or more"));
+            return Err(field("layout", &self.layout, &"1 or more"));
         }
         if !(1..=MAX_BOOT_BYTES).contains(&self.boot.bytes) {
-            return Err(field("boot.bytes", self.boot.bytes, format!("1 to {MAX_BOOT_BYTES}")));
+            return Err(field("boot.bytes", &self.boot.bytes, &format!("1 to {MAX_BOOT_BYTES}")));
         }
         let root = &self.root;
         if !(1..=verity::MAX_DATA_BLOCKS).contains(&root.data_blocks) {
             return Err(field(
                 "root.data_blocks",
-                root.data_blocks,
-                format!("1 to {}", verity::MAX_DATA_BLOCKS),
+                &root.data_blocks,
+                &format!("1 to {}", verity::MAX_DATA_BLOCKS),
             ));
         }
         let bytes = root.data_blocks * BLOCK_BYTES as u64;
         if root.bytes != bytes {
-            return Err(field("root.bytes", root.bytes, format!("{bytes}: data_blocks times {BLOCK_BYTES}")));
+            return Err(field(
+                "root.bytes",
+                &root.bytes,
+                &format!("{bytes}: data_blocks times {BLOCK_BYTES}"),
+            ));
         }
         if root.hash_start_block != root.data_blocks {
             let expected = format!("{}: the tree lies directly behind the data", root.data_blocks);
-            return Err(field("root.hash_start_block", root.hash_start_block, expected));
+            return Err(field("root.hash_start_block", &root.hash_start_block, &expected));
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ fn run(command: &mut Command) -> String {
         panic!("{:?}: {error}: apt-get install libubootenv-tool u-boot-tools", command.get_program())
     });
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("the tools print text")
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! * [`activation`]: sockets that adit-init bound before this process started.
 //! * [`clock`]: time since boot, and the monotonic clock in microseconds.
+//! * [`reap`]: ended children of PID 1.
 //! * [`seqpacket`]: packet sockets for the work path.
 //! * [`signals`]: signals as something to poll, for PID 1.
 //! * [`spawn`]: a child process with nothing inherited but what was asked for.
@@ -14,6 +15,7 @@
 
 pub mod activation;
 pub mod clock;
+pub mod reap;
 pub mod seqpacket;
 pub mod signals;
 pub mod spawn;

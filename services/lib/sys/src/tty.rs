@@ -76,7 +76,8 @@ mod tests {
         let output = Command::new("stty").args(["-F", &path, "-a"]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("speed 1000000 baud"), "{text}");
-        for setting in ["cs8", "-parenb", "-cstopb", "-crtscts", "-hupcl", "clocal", "-icanon", "-echo", "-opost"]
+        for setting in
+            ["cs8", "-parenb", "-cstopb", "-crtscts", "-hupcl", "clocal", "-icanon", "-echo", "-opost"]
         {
             assert!(text.split([' ', ';', '\n']).any(|word| word == setting), "{setting}: {text}");
         }

@@ -1,0 +1,182 @@
+//! Chips on one line: who hears a command, who answers, in which order.
+
+use super::model::Model;
+use super::single::Chip;
+use super::{TicketMask, registers as reg};
+use crate::search::{ChipWork, Work};
+use crate::wire::{Command, Job, Response, Target};
+use std::sync::Arc;
+
+/// What a command brought about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Answer(Response),
+    /// The PLL of the first chip that heard it now makes this many MHz; `None`: it is not locked.
+    Pll(Option<f64>),
+    Baud(u32),
+    /// A job began.
+    Job(Arc<Job>),
+    /// A command that a chip could not follow.
+    Refused(&'static str),
+}
+
+/// The chips of one hash board, nearest to the host first.
+pub struct Chain {
+    model: &'static Model,
+    chips: Vec<Chip>,
+    powered: bool,
+    job: Option<Arc<Job>>,
+    /// Jobs since the simulation began; a new number starts every sweep anew.
+    job_serial: u64,
+}
+
+impl Chain {
+    /// Without power, so silent.
+    pub fn new(model: &'static Model, chips: usize) -> Self {
+        Self {
+            model,
+            chips: (0..chips).map(|_| Chip::new(model)).collect(),
+            powered: false,
+            job: None,
+            job_serial: 0,
+        }
+    }
+
+    /// Core voltage is there and reset is released. Without either, chips forget everything.
+    pub fn set_powered(&mut self, powered: bool) {
+        if self.powered != powered {
+            self.powered = powered;
+            self.chips.fill(Chip::new(self.model));
+            self.job = None;
+        }
+    }
+
+    pub fn powered(&self) -> bool {
+        self.powered
+    }
+
+    /// Does what `command` says, with only the first `reachable` chips there (the rest have fallen off the chain).
+    pub fn execute(&mut self, command: Command, reachable: usize) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if !self.powered {
+            return effects;
+        }
+        let reachable = reachable.min(self.chips.len());
+        let chips = &mut self.chips[..reachable];
+        match command {
+            Command::ChainInactive => {
+                for chip in chips {
+                    (chip.address, chip.addressed, chip.waiting) = (0, false, true);
+                }
+            }
+            Command::SetAddress(address) => {
+                // Nobody waiting: it runs off the end of the chain, as the surplus ones of every bring-up do.
+                if let Some(chip) = chips.iter_mut().find(|chip| chip.waiting) {
+                    (chip.address, chip.addressed, chip.waiting) = (address, true, false);
+                }
+            }
+            Command::Read { target, register } => {
+                let listening = chips.iter().filter(|chip| !chip.waiting && hears(chip, target));
+                for chip in listening {
+                    if let Some(value) = chip.read(register) {
+                        let answer = Response::register(value, chip.address, register, chip.wide());
+                        effects.push(Effect::Answer(answer));
+                    }
+                }
+            }
+            Command::Write { target, register, value } => {
+                effects = write(chips, target, register, value);
+            }
+            Command::Job(job) => {
+                if job.midstates != 1 {
+                    effects.push(Effect::Refused("job: number of midstates is not 1"));
+                }
+                if job.start_nonce != 0 {
+                    effects.push(Effect::Refused("job: start nonce is not 0"));
+                }
+                let job = Arc::<Job>::from(job);
+                self.job = Some(job.clone());
+                self.job_serial += 1;
+                effects.push(Effect::Job(job));
+            }
+        }
+        effects
+    }
+
+    /// What the chips would search now; `None` when there is no job or no chip that hashes.
+    pub fn work(&self, reachable: usize, base_bits: u32) -> Option<Work> {
+        let job = self.job.clone()?;
+        let chips: Vec<ChipWork> = self.chips[..reachable.min(self.chips.len())]
+            .iter()
+            .enumerate()
+            .filter_map(|(index, chip)| {
+                Some(ChipWork {
+                    index,
+                    sweeping: chip.sweeping()?,
+                    ticket: chip.ticket_mask(),
+                    version_mask: chip.version_mask(),
+                })
+            })
+            .collect();
+        (!chips.is_empty()).then(|| Work { model: self.model, job, job_serial: self.job_serial, chips, base_bits })
+    }
+
+    pub fn len(&self) -> usize {
+        self.chips.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.chips.is_empty()
+    }
+
+    pub fn addressed(&self) -> usize {
+        self.chips.iter().filter(|chip| chip.addressed).count()
+    }
+
+    /// What the chip next to the host uses, and with it the line.
+    pub fn baud(&self) -> u32 {
+        self.chips.first().map_or(0, Chip::baud)
+    }
+
+    pub fn mhz(&self) -> Option<f64> {
+        self.chips.first()?.mhz
+    }
+
+    pub fn wide(&self) -> bool {
+        self.chips.first().is_some_and(Chip::wide)
+    }
+
+    pub fn ticket_mask(&self) -> TicketMask {
+        self.chips.first().map(Chip::ticket_mask).unwrap_or_default()
+    }
+
+    pub fn version_mask(&self) -> u16 {
+        self.chips.first().map_or(0, Chip::version_mask)
+    }
+}
+
+/// A chip that waits for an address has none, so only commands to all are for it.
+fn hears(chip: &Chip, target: Target) -> bool {
+    match target {
+        Target::All => true,
+        Target::Chip(address) => !chip.waiting && chip.address == address,
+    }
+}
+
+fn write(chips: &mut [Chip], target: Target, register: u8, value: u32) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut first = None;
+    for (index, chip) in chips.iter_mut().enumerate().filter(|(_, chip)| hears(chip, target)) {
+        let refused = chip.write(register, value).err();
+        if first.is_none() {
+            first = Some(index);
+            effects.extend(refused.map(Effect::Refused));
+        }
+    }
+    match (first, register) {
+        (Some(index), reg::PLL) => effects.push(Effect::Pll(chips[index].mhz)),
+        (Some(0), reg::UART_BAUD) => effects.push(Effect::Baud(chips[0].baud())),
+        _ => {}
+    }
+    effects
+}

@@ -1,0 +1,120 @@
+//! A chain's start-up: a chip's list of [`Step`]s, and what it means for one chain ([`actions`]).
+
+use crate::{
+    Chip, Frame, KiloHertz, OutOfRange,
+    chip::address_step,
+    command::{self, Target},
+    register,
+};
+
+/// One step of a chip's start-up, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    WriteAll(u8, u32),
+    /// All these registers for the nearest chip, then for the next one, …
+    EachChip(&'static [(u8, u32)]),
+    VersionRolling,
+    CountChips,
+    ChainInactive,
+    SetAddresses,
+    TicketMask,
+    Ramp,
+    HashCounting,
+    /// Chips first, at the old rate, then the host.
+    Baud,
+}
+
+/// What a chain is set up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    pub chips: u16,
+    /// Zero bits of a ticket beyond the chip's base.
+    pub ticket_bits: u8,
+    pub version_mask: u32,
+    /// New divider of the line rate; `None` leaves the rate as it is after reset.
+    pub baud_divider: Option<u8>,
+    pub ramp: Ramp,
+}
+
+/// How the frequency is raised. Source of the usual 6.25 MHz and 100 ms: captures of stock firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ramp {
+    pub start: KiloHertz,
+    pub step: KiloHertz,
+    pub step_ms: u32,
+    pub target: KiloHertz,
+}
+
+/// What a driver does at one point of the start-up.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    Send(Frame),
+    /// Send it, then count the answers until the chain is silent; go on only when all chips answered.
+    CountChips(Frame),
+    /// The ramp begins.
+    RampBegins,
+    Wait {
+        ms: u32,
+    },
+    /// When the last frame has left: set the host's side to this rate.
+    HostBaud(u32),
+}
+
+/// Milliseconds that chips and host get to change their line rate. Source: captures.
+const BAUD_CHANGE_MS: u32 = 60;
+
+/// The start-up of a chain, in order. Errors when a frequency of the ramp cannot be set.
+pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
+    let mut actions = Vec::new();
+    let all = |register, value| Action::Send(command::write(Target::All, register, value));
+    let addresses = (0..setup.chips).map(|place| (place * u16::from(address_step(setup.chips))) as u8);
+    for step in chip.init {
+        match *step {
+            Step::WriteAll(register, value) => actions.push(all(register, value)),
+            Step::EachChip(writes) => {
+                for address in addresses.clone() {
+                    actions.extend(writes.iter().map(|(register, value)| {
+                        Action::Send(command::write(Target::Chip(address), *register, *value))
+                    }));
+                }
+            }
+            Step::VersionRolling => {
+                actions.push(all(register::MIDSTATE_CONFIG, register::version_rolling(setup.version_mask)));
+            }
+            Step::CountChips => {
+                actions.push(Action::CountChips(command::read(Target::All, register::CHIP_ID)));
+            }
+            Step::ChainInactive => actions.push(Action::Send(command::chain_inactive())),
+            Step::SetAddresses => {
+                actions.extend(addresses.clone().map(|address| Action::Send(command::set_address(address))));
+            }
+            Step::TicketMask => {
+                actions.push(all(register::TICKET_MASK, register::ticket_mask(setup.ticket_bits)));
+            }
+            Step::Ramp => {
+                actions.push(Action::RampBegins);
+                for frequency in setup.ramp.frequencies() {
+                    actions.push(Action::Send(chip.set_frequency(frequency)?.1));
+                    actions.push(Action::Wait { ms: setup.ramp.step_ms });
+                }
+            }
+            Step::HashCounting => actions.push(all(register::HASH_COUNTING, chip.hash_counting)),
+            Step::Baud => {
+                if let Some(divider) = setup.baud_divider {
+                    actions.push(all(register::UART_BAUD, register::uart_baud(divider)));
+                    actions.push(Action::Wait { ms: BAUD_CHANGE_MS });
+                    actions.push(Action::HostBaud(register::baud(divider)));
+                }
+            }
+        }
+    }
+    Ok(actions)
+}
+
+impl Ramp {
+    /// Start, start + step, … and the target itself, last.
+    pub fn frequencies(self) -> impl Iterator<Item = KiloHertz> {
+        let below = (self.start.0..self.target.0).step_by(self.step.0.max(1) as usize);
+        below.chain(std::iter::once(self.target.0)).map(KiloHertz)
+    }
+}
