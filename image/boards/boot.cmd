@@ -15,6 +15,12 @@
 setenv bootargs
 setenv verify yes
 
+if test -z "${adit_dev}" || test -z "${adit_devnum}" || test -z "${adit_state_addr}" || test -z "${adit_fit_addr}" || test -z "${adit_fit_max}"; then
+  echo "Adit: environment without adit_ values, reset in 10 s"
+  sleep 10
+  reset
+fi
+
 setenv state_0 ${adit_state_addr}
 setexpr state_1 ${adit_state_addr} + 1000
 setexpr text ${adit_state_addr} + 2000
@@ -23,10 +29,11 @@ setexpr text ${adit_state_addr} + 2000
 # into it. So no value that came from the state is ever written as ${...}: values are read as bytes out
 # of memory, where env export has laid down NAME=value, and what goes on from here are numbers.
 #
-# number: the number whose digits begin at ${at}, into ${n}. One to eight of 0-9 a-f and the end of the
-# value; anything else is 0. A byte that is no digit stops ${at} from moving on.
+# number: the number whose digits begin at ${at}, into ${n}. One to seven of 0-9 a-f and the end of the
+# value; anything else is 0. Seven, because itest compares signed 32-bit numbers on 32-bit boards. A byte
+# that is no digit stops ${at} from moving on.
 setenv number 'setenv n 0
-for i in 1 2 3 4 5 6 7 8; do
+for i in 1 2 3 4 5 6 7; do
   setexpr.b c *${at}
   if itest ${c} -ge 30 && itest ${c} -le 39; then setexpr c ${c} - 30;
   elif itest ${c} -ge 61 && itest ${c} -le 66; then setexpr c ${c} - 57;
@@ -62,7 +69,7 @@ run number
 setenv seq_1 ${n}
 
 # A number without a successor would keep every later copy from winning: start over.
-if itest ${seq_0} -ge ffffffff || itest ${seq_1} -ge ffffffff; then
+if itest ${seq_0} -eq fffffff || itest ${seq_1} -eq fffffff; then
   setenv seq_0 0
   setenv seq_1 0
 fi
@@ -160,7 +167,7 @@ if test -n "${slot}"; then
   setenv fit_size 0
   if part start ${adit_dev} ${adit_devnum} boot_${slot} fit_lba && ${adit_dev} read ${adit_fit_addr} ${fit_lba} 1 && fdt addr ${adit_fit_addr}; then
     fdt header get fit_size totalsize
-    if itest ${fit_size} -le ${adit_fit_max}; then
+    if itest ${fit_size} -gt 0 && itest ${fit_size} -le ${adit_fit_max}; then
       setexpr fit_blocks ${fit_size} + 1ff
       setexpr fit_blocks ${fit_blocks} / 200
       if ${adit_dev} read ${adit_fit_addr} ${fit_lba} ${fit_blocks}; then bootm ${adit_fit_addr}#conf-${slot}; fi

@@ -29,13 +29,13 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn input(place: impl ToString, problem: impl Into<String>) -> Self {
-        Error::Input { place: place.to_string(), problem: problem.into() }
+    pub(crate) fn input(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Error::Input { place: place.into(), problem: problem.into() }
     }
 
     /// An input error about a file.
     pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Self {
-        Error::input(path.display(), problem)
+        Error::input(path.display().to_string(), problem)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::error::{Error, Result};
 
@@ -94,7 +94,7 @@ impl Tool {
 }
 
 /// The error for a tool that did not succeed, with the end of what it printed.
-pub(crate) fn failed(tool: String, status: impl ToString, output: &str) -> Error {
+pub(crate) fn failed(tool: String, status: ExitStatus, output: &str) -> Error {
     let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     Error::Tool { tool, status: status.to_string(), tail }

@@ -6,6 +6,10 @@
 pub mod bench;
 pub mod console;
 pub mod display;
+pub mod images;
+pub mod native;
 pub mod outcome;
+pub mod prepare;
 pub mod qemu;
+pub mod run;
 pub mod site;

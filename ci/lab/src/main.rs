@@ -1,1 +1,60 @@
-fn main() {}
+//! `adit-lab`: boots the appliance in QEMU with everything around it. `scripts/run`, `scripts/bench` and `scripts/test` call it.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use adit_lab::{bench, outcome::Goal, prepare, run};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "adit-lab", about = "A whole mining site on one computer: Bitcoin node, pool, simulated machine, and the appliance in QEMU")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Boot the appliance and mine; Ctrl-C ends everything it started
+    #[command(name = "run", bin_name = "scripts/run")]
+    Run {
+        /// Stop when this is reached: ready, shares=N or blocks=N. The last line printed is one JSON object
+        #[arg(long, value_name = "GOAL")]
+        until: Option<Goal>,
+        /// Give up after this many seconds
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+        /// Without a Bitcoin node: the pool makes its templates up, and there are no blocks
+        #[arg(long)]
+        no_node: bool,
+        /// Keep disk, console log and control sockets in this folder
+        #[arg(long, value_name = "FOLDER")]
+        keep: Option<PathBuf>,
+    },
+    /// Make what takes long (kernel, programs, the node's folder) and print nothing but progress
+    Prepare,
+    /// Measure
+    #[command(bin_name = "scripts/bench")]
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { until, timeout, no_node, keep } => {
+            let timeout = timeout.map(Duration::from_secs);
+            run::run(run::Options { until, timeout, no_node, folder: keep }).await
+        }
+        Command::Prepare => prepare::everything(),
+        Command::Bench { what } => bench::run(what).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -37,10 +37,15 @@ pub(crate) enum Order {
     Garbage(u32),
     LongLine(usize),
     BadJob(u32),
-    Close,
 }
 
-pub(crate) async fn serve(stream: TcpStream, id: u64, mut session: Session, mut orders: mpsc::Receiver<Order>, shared: Arc<Shared>) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    id: u64,
+    mut session: Session,
+    mut orders: mpsc::Receiver<Order>,
+    shared: Arc<Shared>,
+) {
     let peer = stream.peer_addr().map_or_else(|_| "?".to_owned(), |peer| peer.to_string());
     // Without it the kernel would hold back a job for the acknowledgement of the line before.
     let _ = stream.set_nodelay(true);
@@ -75,7 +80,7 @@ pub(crate) async fn serve(stream: TcpStream, id: u64, mut session: Session, mut 
                 Err(_) => break "connection reset",
             },
             order = orders.recv() => match order {
-                None | Some(Order::Close) => break "closed by the pool",
+                None => break "closed by the pool",
                 Some(order) => match obey(&mut session, order, &shared) {
                     Ok(bytes) => write_all(&mut write, &bytes).await,
                     Err(reason) => break reason,
@@ -106,10 +111,10 @@ fn obey(session: &mut Session, order: Order, shared: &Shared) -> Result<Vec<u8>,
         Order::Garbage(count) => return Ok("}garbage\u{fffd}{\"id\":\n".repeat(count as usize).into_bytes()),
         Order::LongLine(bytes) => return Ok(vec![b'x'; bytes]),
         Order::BadJob(count) => {
-            let jobs = (0..count).map(|i| json!({"id": null, "method": "mining.notify", "params": fault::bad_job(i)}));
+            let jobs = (0..count)
+                .map(|i| json!({"id": null, "method": "mining.notify", "params": fault::bad_job(i)}));
             return Ok(to_bytes(&jobs.collect::<Vec<_>>()));
         }
-        Order::Close => None,
     };
     if shared.faults.silent.load(Ordering::Relaxed) {
         return Ok(Vec::new());

@@ -134,7 +134,7 @@ impl fmt::Debug for Target {
 
 /// The difficulty that a hash reaches, for logs: 0xFFFF · 2^208 / hash in floating point. Never used to judge.
 #[must_use]
-pub fn reached(hash: &[u8; 32]) -> f64 {
+pub(crate) fn reached(hash: &[u8; 32]) -> f64 {
     let value = hash.iter().rev().fold(0.0, |sum, &byte| sum * 256.0 + f64::from(byte));
     f64::from(0xFFFF_u32) * 2f64.powi(208) / value
 }

@@ -39,3 +39,9 @@ pub enum Error {
     #[error("the pool has ended")]
     PoolEnded,
 }
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

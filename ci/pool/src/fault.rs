@@ -101,7 +101,11 @@ impl Fault {
             "set-extranonce" => match value.as_ref().map(Value::as_u64) {
                 None => Self::SetExtranonce { extranonce2_size: None },
                 Some(Some(size @ (4 | 8))) => Self::SetExtranonce { extranonce2_size: Some(size as usize) },
-                Some(_) => return Err(FaultError::Wrong("set-extranonce takes as value a size of extranonce2, 4 or 8")),
+                Some(_) => {
+                    return Err(FaultError::Wrong(
+                        "set-extranonce takes as value a size of extranonce2, 4 or 8",
+                    ));
+                }
             },
             "version-mask" => match value.as_ref().and_then(Value::as_str).and_then(word) {
                 Some(mask) => Self::VersionMask(mask),
@@ -110,7 +114,9 @@ impl Fault {
             "reconnect" => match value {
                 None => Self::Reconnect(Vec::new()),
                 Some(Value::Array(params)) => Self::Reconnect(params),
-                Some(_) => return Err(FaultError::Wrong("reconnect takes as value a list: [host, port, seconds]")),
+                Some(_) => {
+                    return Err(FaultError::Wrong("reconnect takes as value a list: [host, port, seconds]"));
+                }
             },
             "ping" => Self::Ping,
             _ => return Err(FaultError::Unknown(request.name)),
@@ -191,7 +197,10 @@ mod tests {
     #[test]
     fn an_unknown_fault_is_answered_with_the_known_ones() {
         let error = parse(json!({"name": "dorp"})).unwrap_err().to_string();
-        assert!(error.contains("\"dorp\"") && Fault::NAMES.iter().all(|name| error.contains(name)), "{error}");
+        assert!(
+            error.contains("\"dorp\"") && Fault::NAMES.iter().all(|name| error.contains(name)),
+            "{error}"
+        );
     }
 
     #[test]

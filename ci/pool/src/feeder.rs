@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::hash::{self, Hash};
 use crate::pool::{Config, Shared, unix_now};
 use crate::session::Candidate;
@@ -87,7 +87,10 @@ impl Feeder {
             Ok(template) => template,
             Err(error) => return self.lost(&error),
         };
-        if self.config.node.is_some() && self.shared.with_state(|state| std::mem::replace(&mut state.node, NodeState::Connected)) == NodeState::Lost {
+        if self.config.node.is_some()
+            && self.shared.with_state(|state| std::mem::replace(&mut state.node, NodeState::Connected))
+                == NodeState::Lost
+        {
             info!("node is back");
         }
         let new_block = self.tip != Some(template.previous);
@@ -99,7 +102,8 @@ impl Feeder {
         self.serial = self.serial.wrapping_add(1);
         let transactions = template.transactions.len();
         let clean = new_block || want == Want::CleanJob;
-        let work = Work::new(template, self.serial, &self.config.payout, self.shared.extranonce2_size(), clean);
+        let work =
+            Work::new(template, self.serial, &self.config.payout, self.shared.extranonce2_size(), clean);
         debug!(job = work.id, height = work.height, transactions, clean, "job");
         self.shared.with_state(|state| (state.height, state.transactions) = (work.height, transactions));
         self.shared.publish(work);
@@ -114,7 +118,9 @@ impl Feeder {
 
     /// Said once; jobs go on from the last template until the node is back.
     fn lost(&self, error: &Error) {
-        if self.shared.with_state(|state| std::mem::replace(&mut state.node, NodeState::Lost)) != NodeState::Lost {
+        if self.shared.with_state(|state| std::mem::replace(&mut state.node, NodeState::Lost))
+            != NodeState::Lost
+        {
             warn!(error = %chain(error), "node lost, trying on");
         }
     }
@@ -140,7 +146,12 @@ impl Feeder {
         let block = work.block(&share.header, extranonce1, &share.extranonce2);
         match node.submit_block(&block).await {
             Ok(None) => {
-                info!(hash, height = work.height, transactions = work.transactions(), "block accepted by the node");
+                info!(
+                    hash,
+                    height = work.height,
+                    transactions = work.transactions(),
+                    "block accepted by the node"
+                );
                 self.tip = Some(share.hash);
                 self.shared.with_state(|state| {
                     state.blocks_accepted += 1;
@@ -158,10 +169,4 @@ impl Feeder {
             }
         }
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -3,10 +3,10 @@
 use sha2::{Digest, Sha256};
 
 /// A double SHA-256 in header ("internal") byte order; people read it reversed.
-pub type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 #[must_use]
-pub fn sha256d(bytes: &[u8]) -> Hash {
+pub(crate) fn sha256d(bytes: &[u8]) -> Hash {
     Sha256::digest(Sha256::digest(bytes)).into()
 }
 
@@ -19,33 +19,36 @@ fn pair(left: &Hash, right: &Hash) -> Hash {
 
 /// The merkle branch of the coinbase: what has to be hashed to its right, level by level. `others` are the ids of all other transactions.
 #[must_use]
-pub fn coinbase_branch(others: &[Hash]) -> Vec<Hash> {
+pub(crate) fn coinbase_branch(others: &[Hash]) -> Vec<Hash> {
     // Each level without its first node, which depends on the coinbase.
     let mut level = others.to_vec();
     let mut branch = Vec::new();
     while let Some((&first, rest)) = level.split_first() {
         branch.push(first);
         // An odd node at the end is paired with itself.
-        level = rest.chunks(2).map(|nodes| pair(&nodes[0], nodes.last().expect("chunks are not empty"))).collect();
+        level = rest
+            .chunks(2)
+            .map(|nodes| pair(&nodes[0], nodes.last().expect("chunks are not empty")))
+            .collect();
     }
     branch
 }
 
 /// The merkle root of a block from its coinbase id and that branch.
 #[must_use]
-pub fn merkle_root(coinbase: Hash, branch: &[Hash]) -> Hash {
+pub(crate) fn merkle_root(coinbase: Hash, branch: &[Hash]) -> Hash {
     branch.iter().fold(coinbase, |node, right| pair(&node, right))
 }
 
 /// As people and the node's RPC write a hash: most significant byte first.
 #[must_use]
-pub fn display(hash: &Hash) -> String {
+pub(crate) fn display(hash: &Hash) -> String {
     hex::encode(hash.iter().rev().copied().collect::<Vec<_>>())
 }
 
 /// The reverse of [`display`].
 #[must_use]
-pub fn parse_display(text: &str) -> Option<Hash> {
+pub(crate) fn parse_display(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
     hex::decode_to_slice(text, &mut hash).ok()?;
     hash.reverse();
@@ -89,7 +92,11 @@ mod tests {
                 }
                 level = level.chunks(2).map(|two| sha256d(&two.concat())).collect();
             }
-            assert_eq!(merkle_root(all[0], &coinbase_branch(&all[1..])), level[0], "{count} other transactions");
+            assert_eq!(
+                merkle_root(all[0], &coinbase_branch(&all[1..])),
+                level[0],
+                "{count} other transactions"
+            );
         }
     }
 }

@@ -135,7 +135,6 @@ async fn run(
     config: Config,
     wanted: mpsc::Receiver<Demand>,
 ) {
-    let mut stop = shared.stop.subscribe();
     let mut tasks = JoinSet::new();
     tasks.spawn(feeder::run(Arc::clone(&shared), config, wanted));
     if let Some(control) = control {
@@ -143,8 +142,9 @@ async fn run(
     }
     loop {
         tokio::select! {
-            _ = stop.wait_for(|&stop| stop) => break,
-            _ = tasks.join_next() => {}
+            () = shared.stopped() => break,
+            // A judge that panicked is not to be trusted any more.
+            Some(ended) = tasks.join_next() => if ended.is_err() { break },
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => if let Some((id, session, orders)) = shared.admit() {
                     tasks.spawn(connection::serve(stream, id, session, orders, Arc::clone(&shared)));
@@ -193,7 +193,7 @@ impl Handle {
 
     /// Waits until the pool is told to stop, over the control port for example.
     pub async fn stopped(&self) {
-        let _ = self.shared.stop.subscribe().wait_for(|&stop| stop).await;
+        self.shared.stopped().await;
     }
 
     /// Closes everything and waits until that is done.
@@ -296,6 +296,11 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         self.demands.send(Demand::NewBlock(reply)).await.map_err(|_| Error::PoolEnded)?;
         answer.await.map_err(|_| Error::PoolEnded)?
+    }
+
+    async fn stopped(&self) {
+        // The sender lives as long as `self`, so an error cannot be.
+        let _ = self.stop.subscribe().wait_for(|&stop| stop).await;
     }
 
     pub(crate) fn stop(&self) {

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     workers: Vec<String>,
     jobs: VecDeque<Job>,
     latest: Option<Arc<Work>>,
+    /// A clean job was held back: the next one has to be clean instead.
+    owes_clean: bool,
     bad_lines: u32,
     pings: u64,
     ping_waits: Option<u64>,
@@ -43,8 +45,14 @@ pub(crate) struct Session {
 pub(crate) enum Event {
     Agent(String),
     Authorized(String),
-    Accepted { worker: String, reached: f64 },
-    Rejected { worker: String, reject: Reject },
+    Accepted {
+        worker: String,
+        reached: f64,
+    },
+    Rejected {
+        worker: String,
+        reject: Reject,
+    },
     /// A share to offer to the node.
     Candidate(Box<Candidate>),
     BadLine(&'static str),
@@ -92,6 +100,7 @@ impl Session {
             workers: Vec::new(),
             jobs: VecDeque::new(),
             latest: None,
+            owes_clean: false,
             bad_lines: 0,
             pings: 0,
             ping_waits: None,
@@ -142,7 +151,8 @@ impl Session {
         if self.ready() && !was_ready {
             out.lines.push(self.difficulty_line());
             if let Some(work) = self.latest.clone() {
-                out.lines.extend(self.announce(work, faults.stop_jobs.load(std::sync::atomic::Ordering::Relaxed)));
+                out.lines
+                    .extend(self.announce(work, faults.stop_jobs.load(std::sync::atomic::Ordering::Relaxed)));
             }
         }
         out
@@ -156,7 +166,10 @@ impl Session {
     }
 
     fn answer_of_miner(&mut self, message: &Value, id: &Value, mut out: Output) -> Output {
-        if id.is_u64() && id.as_u64() == self.ping_waits && message.get("result").and_then(Value::as_str) == Some("pong") {
+        if id.is_u64()
+            && id.as_u64() == self.ping_waits
+            && message.get("result").and_then(Value::as_str) == Some("pong")
+        {
             self.ping_waits = None;
             out.events.push(Event::Pong);
             return out;
@@ -178,12 +191,13 @@ impl Session {
                 "version-rolling" => {
                     let wanted = match options.and_then(|options| options.get("version-rolling.mask")) {
                         None => u32::MAX,
-                        Some(mask) => mask
-                            .as_str()
-                            .and_then(word)
-                            .ok_or_else(|| Refusal::other("version-rolling.mask is not 8 hexadecimal digits"))?,
+                        Some(mask) => mask.as_str().and_then(word).ok_or_else(|| {
+                            Refusal::other("version-rolling.mask is not 8 hexadecimal digits")
+                        })?,
                     };
-                    let least = options.and_then(|options| options.get("version-rolling.min-bit-count")).and_then(Value::as_u64);
+                    let least = options
+                        .and_then(|options| options.get("version-rolling.min-bit-count"))
+                        .and_then(Value::as_u64);
                     let mask = wanted & VERSION_MASK;
                     if u64::from(mask.count_ones()) < least.unwrap_or(0) {
                         result.insert(extension.to_owned(), "not as many bits may be rolled".into());
@@ -208,7 +222,9 @@ impl Session {
     fn subscribe(&mut self, params: &[Value], out: &mut Output) -> Result<Value, Refusal> {
         match params.first() {
             None | Some(Value::Null) => {}
-            Some(Value::String(agent)) => out.events.push(Event::Agent(agent.chars().take(MAX_NAME).collect())),
+            Some(Value::String(agent)) => {
+                out.events.push(Event::Agent(agent.chars().take(MAX_NAME).collect()))
+            }
             Some(_) => return Err(Refusal::other("the first parameter is the user agent")),
         }
         self.subscribed = true;
@@ -281,9 +297,11 @@ impl Session {
     pub(crate) fn announce(&mut self, work: Arc<Work>, stopped: bool) -> Option<Value> {
         self.latest = Some(Arc::clone(&work));
         if !self.ready() || stopped || work.extranonce2_size != self.extranonce2_size {
+            self.owes_clean |= work.clean;
             return None;
         }
-        let clean = work.clean || self.jobs.is_empty();
+        let owed = std::mem::take(&mut self.owes_clean);
+        let clean = work.clean || owed || self.jobs.is_empty();
         if clean {
             self.jobs.clear();
         }
@@ -309,12 +327,18 @@ impl Session {
     pub(crate) fn set_mask(&mut self, mask: u32) -> Option<Value> {
         self.mask?;
         self.mask = Some(mask & VERSION_MASK);
-        Some(json!({"id": null, "method": "mining.set_version_mask", "params": [format!("{:08x}", mask & VERSION_MASK)]}))
+        Some(
+            json!({"id": null, "method": "mining.set_version_mask", "params": [format!("{:08x}", mask & VERSION_MASK)]}),
+        )
     }
 
     /// Takes effect with the next job. Errors: a miner that did not ask for such messages cannot follow, and has to reconnect when the
     /// size changes.
-    pub(crate) fn set_extranonce(&mut self, extranonce1: Extranonce1, extranonce2_size: usize) -> Result<Option<Value>, ()> {
+    pub(crate) fn set_extranonce(
+        &mut self,
+        extranonce1: Extranonce1,
+        extranonce2_size: usize,
+    ) -> Result<Option<Value>, ()> {
         if !self.wants_extranonce {
             return if extranonce2_size == self.extranonce2_size { Ok(None) } else { Err(()) };
         }

@@ -10,11 +10,11 @@ use crate::hash::{self, Hash};
 use crate::work::{Extranonce1, Solution, Work};
 
 /// How far ahead of the pool's clock a share may be dated, in seconds (the network's rule for blocks).
-pub const MAX_FUTURE: u32 = 7200;
+pub(crate) const MAX_FUTURE: u32 = 7200;
 
 /// Why a share is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Reject {
+pub(crate) enum Reject {
     #[error("Job not found")]
     Stale,
     #[error("Duplicate share")]
@@ -38,7 +38,7 @@ pub enum Reject {
 impl Reject {
     /// The number in a Stratum error. Source: the table that pools took over from slush's pool.
     #[must_use]
-    pub fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Stale => 21,
             Self::Duplicate => 22,
@@ -52,7 +52,7 @@ impl Reject {
 
 /// `mining.submit` with its fields decoded; lengths that depend on the job are not checked yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Submission {
+pub(crate) struct Submission {
     pub worker: String,
     pub job: String,
     pub extranonce2: Vec<u8>,
@@ -63,7 +63,7 @@ pub struct Submission {
 
 impl Submission {
     /// Errors: `Malformed` with the field's name.
-    pub fn parse(params: &[Value]) -> Result<Self, Reject> {
+    pub(crate) fn parse(params: &[Value]) -> Result<Self, Reject> {
         if !(5..=6).contains(&params.len()) {
             return Err(Reject::Malformed("five or six parameters are wanted"));
         }
@@ -73,8 +73,10 @@ impl Submission {
             job: text(1, "the job is not a string")?.to_owned(),
             extranonce2: hex::decode(text(2, "extranonce2 is not a string")?)
                 .map_err(|_| Reject::Malformed("extranonce2 is not hexadecimal"))?,
-            time: word(text(3, "ntime is not a string")?).ok_or(Reject::Malformed("ntime is not 8 hexadecimal digits"))?,
-            nonce: word(text(4, "nonce is not a string")?).ok_or(Reject::Malformed("nonce is not 8 hexadecimal digits"))?,
+            time: word(text(3, "ntime is not a string")?)
+                .ok_or(Reject::Malformed("ntime is not 8 hexadecimal digits"))?,
+            nonce: word(text(4, "nonce is not a string")?)
+                .ok_or(Reject::Malformed("nonce is not 8 hexadecimal digits"))?,
             version_bits: match params.get(5) {
                 None => None,
                 Some(bits) => Some(
@@ -95,7 +97,7 @@ pub(crate) fn word(text: &str) -> Option<u32> {
 }
 
 /// A job as it was announced to one connection, with what was in force then.
-pub struct Job {
+pub(crate) struct Job {
     pub work: Arc<Work>,
     pub extranonce1: Extranonce1,
     pub difficulty: Difficulty,
@@ -106,7 +108,7 @@ pub struct Job {
 
 /// A share that counts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Share {
+pub(crate) struct Share {
     pub hash: Hash,
     pub header: [u8; 80],
     pub extranonce2: Vec<u8>,
@@ -116,19 +118,29 @@ pub struct Share {
 
 impl Job {
     #[must_use]
-    pub fn new(work: Arc<Work>, extranonce1: Extranonce1, difficulty: Difficulty, mask: Option<u32>) -> Self {
+    pub(crate) fn new(
+        work: Arc<Work>,
+        extranonce1: Extranonce1,
+        difficulty: Difficulty,
+        mask: Option<u32>,
+    ) -> Self {
         Self { work, extranonce1, difficulty, mask, seen: HashSet::new() }
     }
 
     /// How many shares are remembered against duplicates.
     #[must_use]
-    pub fn remembered(&self) -> usize {
+    pub(crate) fn remembered(&self) -> usize {
         self.seen.len()
     }
 
     /// `mask` is the one in force now: it may have been negotiated after the job was sent, so either is accepted. `now`: Unix seconds.
     /// The difficulty is the one in force when the job was sent. An accepted share is remembered.
-    pub fn judge(&mut self, submission: &Submission, mask: Option<u32>, now: u32) -> Result<Share, Reject> {
+    pub(crate) fn judge(
+        &mut self,
+        submission: &Submission,
+        mask: Option<u32>,
+        now: u32,
+    ) -> Result<Share, Reject> {
         if submission.extranonce2.len() != self.work.extranonce2_size {
             return Err(Reject::Malformed("extranonce2 has the wrong length"));
         }
@@ -163,7 +175,11 @@ impl Job {
     fn version(&self, bits: Option<u32>, mask: Option<u32>) -> Result<u32, Reject> {
         let Some(bits) = bits else {
             // Who negotiated rolling before the job came has to say what was rolled.
-            return if self.mask.is_some() { Err(Reject::Version("missing though negotiated")) } else { Ok(self.work.version) };
+            return if self.mask.is_some() {
+                Err(Reject::Version("missing though negotiated"))
+            } else {
+                Ok(self.work.version)
+            };
         };
         if self.mask.is_none() && mask.is_none() {
             return Err(Reject::Version("rolling was not negotiated"));

@@ -17,24 +17,27 @@ fn real_job(difficulty: f64) -> Job {
         69952b77c632be16b1ac7ac7048f13d4e962b2e215d79a343f01e6e281d7c304 fc63eb4392c4d6c6d689788875fca35143fdcd4f4a82e8698e0e441751a70b4a \
         09e419bbe20aa3a7640f1b91f50599ceddff899e90d3f18951ad5418c4850a6b 004978aa346b4f1880bcadb3ca3792d771ee6aeca427f61e74baba44b75cfb88";
     let template = crate::template::synthetic(0, 0x6854_68d7);
-    let work = Work {
-        id: "875b4b7".to_owned(),
-        previous: swap_words(bytes("6b6455fd6db962c101f2d4fc0d67f4a3bc96391d000152960000000000000000")),
-        version: 0x2000_0000,
-        bits: 0x1702_3a04,
-        branch: branch.split_whitespace().map(bytes).collect(),
-        coinbase1: hex::decode(
+    let mut work = Work::new(template, 0, &[], 4, false);
+    work.id = "875b4b7".to_owned();
+    work.previous = swap_words(bytes("6b6455fd6db962c101f2d4fc0d67f4a3bc96391d000152960000000000000000"));
+    work.version = 0x2000_0000;
+    work.bits = 0x1702_3a04;
+    work.branch = branch.split_whitespace().map(bytes).collect();
+    work.coinbase1 = hex::decode(
             "02000000010000000000000000000000000000000000000000000000000000000000000000ffffffff170330c30d5075626c69632d506f6f6c",
         )
-        .unwrap(),
-        coinbase2: hex::decode(
+        .unwrap();
+    work.coinbase2 = hex::decode(
             "ffffffff02e5b5c61200000000220020984a77c289084ff2d434c316bdada021c6c183d507c8a20d3b159b09ac02fe28\
              0000000000000000266a24aa21a9edb98ee50410ed4abd48401ed484fc874409d086a3faf0816136a8ad6168314c5800000000",
         )
-        .unwrap(),
-        ..Work::new(template, 0, &[], 4, false)
-    };
-    Job::new(Arc::new(work), [0x41, 0x28, 0x06, 0x4f], Difficulty::new(difficulty).unwrap(), Some(0x1fff_e000))
+        .unwrap();
+    Job::new(
+        Arc::new(work),
+        [0x41, 0x28, 0x06, 0x4f],
+        Difficulty::new(difficulty).unwrap(),
+        Some(0x1fff_e000),
+    )
 }
 
 fn bytes<const N: usize>(text: &str) -> [u8; N] {
@@ -42,8 +45,14 @@ fn bytes<const N: usize>(text: &str) -> [u8; N] {
 }
 
 fn submit(changes: &[(usize, Value)]) -> Submission {
-    let mut params =
-        vec![json!("user"), json!("875b4b7"), json!("17000000"), json!("685468d7"), json!("7552034c"), json!("00b44000")];
+    let mut params = vec![
+        json!("user"),
+        json!("875b4b7"),
+        json!("17000000"),
+        json!("685468d7"),
+        json!("7552034c"),
+        json!("00b44000"),
+    ];
     for (place, value) in changes {
         params[*place] = value.clone();
     }
@@ -62,7 +71,10 @@ fn a_share_that_a_real_pool_accepted_is_accepted_with_the_same_header_and_diffic
         "0040b420fd55646bc162b96dfcd4f201a3f4670d1d3996bc965201000000000000000000\
          06ddf5f08c36414b95ea54db71a0c28761a98bcf6355919e044f88725519a7cbd7685468043a02174c035275"
     );
-    assert_eq!(hash::display(&share.hash), "0000000000023704cface997bcf7388694ea43dae96c51d80658687a7d8827fe");
+    assert_eq!(
+        hash::display(&share.hash),
+        "0000000000023704cface997bcf7388694ea43dae96c51d80658687a7d8827fe"
+    );
     assert!((share.reached / 29588.013979792577 - 1.0).abs() < 1e-12, "{}", share.reached);
 }
 
@@ -96,7 +108,10 @@ fn version_bits_outside_the_mask_missing_or_never_negotiated_are_refused() {
     };
     let mask = Some(0x1fff_e000);
     for outside in [0x2000_0000, 0x0000_1000, 0x0000_0001, 0x20b4_4000] {
-        assert!(matches!(refused(&mut real_job(1.0), Some(outside), mask), Reject::Version(_)), "{outside:x}");
+        assert!(
+            matches!(refused(&mut real_job(1.0), Some(outside), mask), Reject::Version(_)),
+            "{outside:x}"
+        );
     }
     assert!(matches!(refused(&mut real_job(1.0), None, mask), Reject::Version(_)));
     let mut never = Job { mask: None, ..real_job(1.0) };
@@ -117,7 +132,8 @@ fn a_share_counts_once() {
 
 #[test]
 fn times_before_the_job_or_two_hours_ahead_are_refused() {
-    let at = |time: u32| judge(&mut real_job(1.0), &submit(&[(3, json!(format!("{time:08x}")))])).unwrap_err();
+    let at =
+        |time: u32| judge(&mut real_job(1.0), &submit(&[(3, json!(format!("{time:08x}")))])).unwrap_err();
     assert!(matches!(at(0x6854_68d6), Reject::Time(_)));
     assert!(matches!(at(NOW + 7201), Reject::Time(_)));
     assert!(matches!(at(NOW + 7200), Reject::LowDifficulty { .. }));
@@ -137,8 +153,14 @@ fn malformed_fields_are_refused_by_name() {
         (5, json!("0xb44000")),
         (5, json!(null)),
     ] {
-        let mut params =
-            vec![json!("user"), json!("875b4b7"), json!("17000000"), json!("685468d7"), json!("7552034c"), json!("00b44000")];
+        let mut params = vec![
+            json!("user"),
+            json!("875b4b7"),
+            json!("17000000"),
+            json!("685468d7"),
+            json!("7552034c"),
+            json!("00b44000"),
+        ];
         params[place] = value.clone();
         assert!(matches!(Submission::parse(&params), Err(Reject::Malformed(_))), "{place}: {value}");
     }

@@ -6,7 +6,7 @@ use crate::hash::{self, Hash};
 
 /// What a job is built from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Template {
+pub(crate) struct Template {
     pub height: u32,
     pub version: u32,
     pub previous: Hash,
@@ -22,7 +22,7 @@ pub struct Template {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Transaction {
+pub(crate) struct Transaction {
     /// Without witness: what the merkle tree holds.
     pub id: Hash,
     /// As it goes into a block, witness included.
@@ -38,7 +38,7 @@ pub struct BadTemplate {
 
 /// The part of a `getblocktemplate` reply that is used here. Source: BIP22, BIP23, BIP145.
 #[derive(Deserialize)]
-pub struct NodeTemplate {
+pub(crate) struct NodeTemplate {
     height: u32,
     version: u32,
     previousblockhash: String,
@@ -82,7 +82,7 @@ impl TryFrom<NodeTemplate> for Template {
 /// A template that no chain stands behind: the `block`-th block of a made-up chain, with three made-up transactions, so that a
 /// job has two branches. Its network target is one of the main network's, far out of reach.
 #[must_use]
-pub fn synthetic(block: u32, now: u32) -> Template {
+pub(crate) fn synthetic(block: u32, now: u32) -> Template {
     let mut previous = hash::sha256d(&[b"previous".as_slice(), &block.to_le_bytes()].concat());
     previous[24..].fill(0);
     let transactions = (0..3u8).map(|i| Transaction {
@@ -96,7 +96,8 @@ pub fn synthetic(block: u32, now: u32) -> Template {
         bits: 0x1702_3a04,
         time: now,
         reward: 312_500_000,
-        witness_commitment: [[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed].as_slice(), &hash::sha256d(&[0; 64])].concat(),
+        witness_commitment: [[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed].as_slice(), &hash::sha256d(&[0; 64])]
+            .concat(),
         transactions: transactions.collect(),
     }
 }

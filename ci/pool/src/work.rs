@@ -12,19 +12,19 @@ pub const VERSION_MASK: u32 = 0x1fff_e000;
 /// Pays to a witness script that is a single OP_TRUE: what tests mine they can spend without a wallet.
 /// OP_0, then SHA-256 of the byte 0x51.
 pub const ANYONE_CAN_SPEND: [u8; 34] = [
-    0x00, 0x20, 0x4a, 0xe8, 0x15, 0x72, 0xf0, 0x6e, 0x1b, 0x88, 0xfd, 0x5c, 0xed, 0x7a, 0x1a, 0x00, 0x09, 0x45, 0x43, 0x2e,
-    0x83, 0xe1, 0x55, 0x1e, 0x6f, 0x72, 0x1e, 0xe9, 0xc0, 0x0b, 0x8c, 0xc3, 0x32, 0x60,
+    0x00, 0x20, 0x4a, 0xe8, 0x15, 0x72, 0xf0, 0x6e, 0x1b, 0x88, 0xfd, 0x5c, 0xed, 0x7a, 0x1a, 0x00, 0x09,
+    0x45, 0x43, 0x2e, 0x83, 0xe1, 0x55, 0x1e, 0x6f, 0x72, 0x1e, 0xe9, 0xc0, 0x0b, 0x8c, 0xc3, 0x32, 0x60,
 ];
 
 const TAG: &[u8] = b"/adit-pool/";
 const EXTRANONCE1: usize = 4;
 
 /// The part of the coinbase that the pool chooses for a connection.
-pub type Extranonce1 = [u8; EXTRANONCE1];
+pub(crate) type Extranonce1 = [u8; EXTRANONCE1];
 
 /// One job, the same for every connection but for the extranonces.
 #[derive(Clone, Debug)]
-pub struct Work {
+pub(crate) struct Work {
     pub id: String,
     pub previous: Hash,
     /// With the rollable bits clear: then "replace" (BIP310) and "exclusive or" (what many miners send) mean the same.
@@ -47,7 +47,7 @@ pub struct Work {
 
 /// What a miner filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Solution {
+pub(crate) struct Solution {
     pub extranonce2: Vec<u8>,
     /// The whole version of the header.
     pub version: u32,
@@ -58,7 +58,13 @@ pub struct Solution {
 impl Work {
     /// `serial` is unique per job and stands in the coinbase too, so that no two jobs have common headers.
     #[must_use]
-    pub fn new(template: Template, serial: u32, payout: &[u8], extranonce2_size: usize, clean: bool) -> Self {
+    pub(crate) fn new(
+        template: Template,
+        serial: u32,
+        payout: &[u8],
+        extranonce2_size: usize,
+        clean: bool,
+    ) -> Self {
         let ids: Vec<Hash> = template.transactions.iter().map(|transaction| transaction.id).collect();
         let segwit = !template.witness_commitment.is_empty();
         let extranonces = EXTRANONCE1 + extranonce2_size;
@@ -106,7 +112,7 @@ impl Work {
 
     /// The parameters of `mining.notify`.
     #[must_use]
-    pub fn notify(&self, clean: bool) -> Value {
+    pub(crate) fn notify(&self, clean: bool) -> Value {
         json!([
             self.id,
             hex::encode(swap_words(self.previous)),
@@ -127,7 +133,7 @@ impl Work {
 
     /// The 80 bytes whose hash counts.
     #[must_use]
-    pub fn header(&self, extranonce1: Extranonce1, solution: &Solution) -> [u8; 80] {
+    pub(crate) fn header(&self, extranonce1: Extranonce1, solution: &Solution) -> [u8; 80] {
         let coinbase = self.coinbase(extranonce1, &solution.extranonce2);
         let root = hash::merkle_root(hash::sha256d(&coinbase), &self.branch);
         assemble_header(solution.version, &self.previous, &root, solution.time, self.bits, solution.nonce)
@@ -135,19 +141,19 @@ impl Work {
 
     /// How many transactions the block would have, without the coinbase.
     #[must_use]
-    pub fn transactions(&self) -> usize {
+    pub(crate) fn transactions(&self) -> usize {
         self.transactions.len()
     }
 
     /// Whether a hash is good enough for the network.
     #[must_use]
-    pub fn is_block(&self, hash: &Hash) -> bool {
+    pub(crate) fn is_block(&self, hash: &Hash) -> bool {
         Target::from_compact(self.bits).is_some_and(|target| target.is_met_by(hash))
     }
 
     /// The whole block as `submitblock` wants it. Source: BIP141, BIP144.
     #[must_use]
-    pub fn block(&self, header: &[u8; 80], extranonce1: Extranonce1, extranonce2: &[u8]) -> Vec<u8> {
+    pub(crate) fn block(&self, header: &[u8; 80], extranonce1: Extranonce1, extranonce2: &[u8]) -> Vec<u8> {
         let coinbase = self.coinbase(extranonce1, extranonce2);
         let mut block = header.to_vec();
         push_count(&mut block, self.transactions.len() as u64 + 1);
@@ -172,7 +178,14 @@ impl Work {
 
 /// A block header; every number little-endian, hashes as they are.
 #[must_use]
-pub fn assemble_header(version: u32, previous: &Hash, root: &Hash, time: u32, bits: u32, nonce: u32) -> [u8; 80] {
+pub(crate) fn assemble_header(
+    version: u32,
+    previous: &Hash,
+    root: &Hash,
+    time: u32,
+    bits: u32,
+    nonce: u32,
+) -> [u8; 80] {
     let mut header = [0; 80];
     header[..4].copy_from_slice(&version.to_le_bytes());
     header[4..36].copy_from_slice(previous);
@@ -185,7 +198,7 @@ pub fn assemble_header(version: u32, previous: &Hash, root: &Hash, time: u32, bi
 
 /// Stratum sends the previous hash as eight words, each with its bytes reversed.
 #[must_use]
-pub fn swap_words(mut hash: Hash) -> Hash {
+pub(crate) fn swap_words(mut hash: Hash) -> Hash {
     hash.chunks_exact_mut(4).for_each(<[u8]>::reverse);
     hash
 }

@@ -17,7 +17,7 @@ const ADC: u8 = 0x07;
 const LED: u8 = 0x08;
 
 const ASIC_RESET_PIN: u8 = 0;
-/// The 0.8 V to 0.9 V input of the ADC is wired to the core rail.
+/// Answers millivolts, u16 LE (assumed: no capture of it is published).
 const READ_VDD: u8 = 0x50;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

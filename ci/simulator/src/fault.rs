@@ -1,7 +1,6 @@
 //! Things that go wrong on demand.
 
 use crate::random::Random;
-use serde::Deserialize;
 
 /// A fault to begin or, where it lasts, to end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +33,7 @@ pub enum Fault {
 const MOST_GARBAGE: u32 = 4096;
 
 /// What a request says about a fault.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Arguments {
     pub on: Option<bool>,
     pub count: Option<u32>,
@@ -71,7 +69,7 @@ const NAMES: [&str; 11] = [
 
 impl Fault {
     /// From its name on the control port. `on` is true unless said otherwise; off makes counts and values zero.
-    pub fn parse(name: &str, arguments: &Arguments) -> Result<Self, FaultError> {
+    pub fn parse(name: &str, arguments: Arguments) -> Result<Self, FaultError> {
         let name = *NAMES.iter().find(|known| **known == name).ok_or(FaultError::Unknown(name.into()))?;
         let on = arguments.on.unwrap_or(true);
         let count = || match (on, arguments.count) {
@@ -120,22 +118,22 @@ impl Fault {
 
 /// The faults that are there now.
 #[derive(Clone, Debug, Default)]
-pub struct Faults {
-    pub fan_stopped: bool,
-    pub tach_silent: bool,
-    pub chain_silent: bool,
-    pub flip_response_bits: u32,
-    pub duplicate_nonces: bool,
-    pub wrong_nonces: u32,
-    pub missing_chips: u32,
-    pub rail_stuck_off: bool,
-    pub board_silent: bool,
-    pub temperature_offset: f64,
+pub(crate) struct Faults {
+    pub(crate) fan_stopped: bool,
+    pub(crate) tach_silent: bool,
+    pub(crate) chain_silent: bool,
+    pub(crate) flip_response_bits: u32,
+    pub(crate) duplicate_nonces: bool,
+    pub(crate) wrong_nonces: u32,
+    pub(crate) missing_chips: u32,
+    pub(crate) rail_stuck_off: bool,
+    pub(crate) board_silent: bool,
+    pub(crate) temperature_offset: f64,
 }
 
 impl Faults {
     /// Begins or ends a fault. Garbage is not a state; whoever owns the line sends it.
-    pub fn set(&mut self, fault: Fault) {
+    pub(crate) fn set(&mut self, fault: Fault) {
         match fault {
             Fault::FanStopped(on) => self.fan_stopped = on,
             Fault::TachSilent(on) => self.tach_silent = on,

@@ -1,0 +1,36 @@
+//! A simulated mining machine, from the wires' far end: chips that check every frame and search nonces for real, and the
+//! board controller, regulator, fan and heat around them.
+//!
+//! In: bytes on the chips' line and on the board controller's, requests on the control port. Out: answers, nonces, the
+//! truth, and a record of what happened. It is written against captures and data sheets; what had to be assumed is
+//! listed in `docs/simulator.md`.
+//!
+//! Never: code of the driver that it tests (frames, checksums and states are its own), a guess where silicon would be
+//! silent, a panic on input, unbounded memory, a busy wait.
+
+mod board;
+mod chip;
+mod clock;
+mod control;
+mod endpoint;
+mod events;
+mod fault;
+mod hasher;
+mod line;
+mod machine;
+mod random;
+mod search;
+mod shared;
+mod simulator;
+mod state;
+mod wire;
+mod world;
+
+pub use chip::{BM1362, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask};
+pub use endpoint::{Endpoint, EndpointError, OpenError};
+pub use events::{Event, Events, Record};
+pub use fault::{Arguments, Fault, FaultError};
+pub use search::{ChipWork, Found, Position, Sweep, Work};
+pub use simulator::{Config, Handle, Simulator};
+pub use state::{Celsius, ChainState, Fan, Rail, State};
+pub use wire::{Broken, Command, Job, Parser, Received, Response, Target, crc5, crc16};

@@ -10,9 +10,9 @@ use emc2101::Emc2101;
 use tps546::Tps546;
 
 /// EMC2101 fan controller.
-pub const FAN_ADDRESS: u8 = 0x4C;
+pub(crate) const FAN_ADDRESS: u8 = 0x4C;
 /// TPS546D24A core regulator.
-pub const REGULATOR_ADDRESS: u8 = 0x24;
+pub(crate) const REGULATOR_ADDRESS: u8 = 0x24;
 
 const AMBIENT_CELSIUS: f64 = 25.0;
 /// The rail changes by this much in a millisecond: 1.2 V in 3 ms, the boards' TON_RISE.
@@ -39,16 +39,16 @@ const DIODE_SETTLES_SECONDS: f64 = 0.3;
 
 /// No device answered, or it refused a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Nak;
+pub(crate) struct Nak;
 
 /// What the chips do, as far as it makes heat.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Load {
-    pub mhz: f64,
-    pub hashing: bool,
+pub(crate) struct Load {
+    pub(crate) mhz: f64,
+    pub(crate) hashing: bool,
 }
 
-pub struct Machine {
+pub(crate) struct Machine {
     regulator: Tps546,
     fan: Emc2101,
     rail_millivolts: f64,
@@ -62,7 +62,7 @@ pub struct Machine {
 
 impl Machine {
     /// As it is just after the mains came on: rail off, fan at rest, reset held.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             regulator: Tps546::new(),
             fan: Emc2101::new(),
@@ -77,14 +77,15 @@ impl Machine {
     }
 
     /// Lets `seconds` pass.
-    pub fn advance(&mut self, seconds: f64, load: Load, faults: &Faults) {
+    pub(crate) fn advance(&mut self, seconds: f64, load: Load, faults: &Faults) {
         let target = if faults.rail_stuck_off { 0.0 } else { self.regulator.target_millivolts() };
         let step = RAIL_MILLIVOLTS_PER_MS * seconds * 1000.0;
         self.rail_millivolts += (target - self.rail_millivolts).clamp(-step, step);
 
         let drive = self.fan.drive();
         let turns = drive >= FAN_STARTS_AT && !faults.fan_stopped;
-        self.rpm = approach(self.rpm, if turns { FULL_RPM * drive } else { 0.0 }, seconds, FAN_SPIN_UP_SECONDS);
+        self.rpm =
+            approach(self.rpm, if turns { FULL_RPM * drive } else { 0.0 }, seconds, FAN_SPIN_UP_SECONDS);
 
         let volts = self.rail_millivolts / 1000.0;
         let clock = if load.hashing { load.mhz / 525.0 } else { 0.0 };
@@ -97,7 +98,8 @@ impl Machine {
         let board_rest = AMBIENT_CELSIUS + BOARD_SHARE * (self.chip_celsius - AMBIENT_CELSIUS);
         self.board_celsius = approach(self.board_celsius, board_rest, seconds, BOARD_SECONDS);
 
-        self.seconds_since_release = if self.chips_run() { self.seconds_since_release + seconds } else { 0.0 };
+        self.seconds_since_release =
+            if self.chips_run() { self.seconds_since_release + seconds } else { 0.0 };
         let diode = (self.seconds_since_release >= DIODE_SETTLES_SECONDS).then(|| self.chip_celsius(faults));
         let tach = if faults.tach_silent { 0.0 } else { self.rpm };
         self.fan.sense(self.board_celsius(faults), diode, tach);
@@ -105,52 +107,52 @@ impl Machine {
     }
 
     /// Chips have voltage and are out of reset.
-    pub fn chips_run(&self) -> bool {
+    pub(crate) fn chips_run(&self) -> bool {
         self.rail_on() && !self.reset_held
     }
 
-    pub fn rail_on(&self) -> bool {
+    pub(crate) fn rail_on(&self) -> bool {
         self.rail_millivolts >= CHIP_NEEDS_MILLIVOLTS
     }
 
-    pub fn rail_millivolts(&self) -> u32 {
+    pub(crate) fn rail_millivolts(&self) -> u32 {
         self.rail_millivolts.round() as u32
     }
 
-    pub fn commanded_millivolts(&self) -> u32 {
+    pub(crate) fn commanded_millivolts(&self) -> u32 {
         self.regulator.commanded_millivolts().round() as u32
     }
 
-    pub fn fan_percent(&self) -> u32 {
+    pub(crate) fn fan_percent(&self) -> u32 {
         (self.fan.drive() * 100.0).round() as u32
     }
 
-    pub fn rpm(&self) -> u32 {
+    pub(crate) fn rpm(&self) -> u32 {
         self.rpm.round() as u32
     }
 
-    pub fn watts(&self) -> f64 {
+    pub(crate) fn watts(&self) -> f64 {
         self.watts
     }
 
-    pub fn chip_celsius(&self, faults: &Faults) -> f64 {
+    pub(crate) fn chip_celsius(&self, faults: &Faults) -> f64 {
         self.chip_celsius + faults.temperature_offset
     }
 
-    pub fn board_celsius(&self, faults: &Faults) -> f64 {
+    pub(crate) fn board_celsius(&self, faults: &Faults) -> f64 {
         self.board_celsius + faults.temperature_offset
     }
 
-    pub fn reset_held(&self) -> bool {
+    pub(crate) fn reset_held(&self) -> bool {
         self.reset_held
     }
 
-    pub fn hold_reset(&mut self, held: bool) {
+    pub(crate) fn hold_reset(&mut self, held: bool) {
         self.reset_held = held;
     }
 
     /// A write transaction on the bus.
-    pub fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), Nak> {
+    pub(crate) fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), Nak> {
         match address {
             FAN_ADDRESS => self.fan.write(bytes),
             REGULATOR_ADDRESS => self.regulator.write(bytes),
@@ -159,7 +161,7 @@ impl Machine {
     }
 
     /// A read transaction; what a device has no byte for reads as ones.
-    pub fn i2c_read(&mut self, address: u8, count: usize) -> Result<Vec<u8>, Nak> {
+    pub(crate) fn i2c_read(&mut self, address: u8, count: usize) -> Result<Vec<u8>, Nak> {
         let mut bytes = match address {
             FAN_ADDRESS => self.fan.read(),
             REGULATOR_ADDRESS => self.regulator.read(),

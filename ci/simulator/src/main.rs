@@ -1,1 +1,91 @@
-fn main() {}
+//! `adit-simulator`: reads the command line, starts the machine, waits for the end.
+
+use adit_simulator::{Config, Endpoint, Simulator};
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tracing::info;
+
+/// A mining machine to develop against: the far end of a control board's wires.
+///
+/// The chips answer as silicon does, check every frame, and really search for nonces. Point QEMU's serial ports at
+/// sockets, or a native driver at pseudo-terminals.
+#[derive(Parser)]
+#[command(name = "adit-simulator", disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    machine: MachineKind,
+}
+
+#[derive(Subcommand)]
+enum MachineKind {
+    /// A Bitaxe Gamma: one BM1370, with a board controller that speaks bitaxe-raw
+    Bitaxe(Bitaxe),
+}
+
+#[derive(Args)]
+struct Bitaxe {
+    /// The chip's serial line: unix:PATH (listens; QEMU connects; not paced) or pty:LINK (a pseudo-terminal; bytes take as
+    /// long as on a wire, and a wrong line rate garbles them)
+    #[arg(long, value_name = "ENDPOINT")]
+    chain: Endpoint,
+    /// The board controller's control port: unix:PATH or pty:LINK
+    #[arg(long, value_name = "ENDPOINT")]
+    board: Endpoint,
+    /// Socket for the control port: truth, events, faults, shutdown, as JSON lines
+    #[arg(long, value_name = "PATH")]
+    control: PathBuf,
+    /// Report a nonce when its hash begins with this many zero bits, and those that the ticket mask adds. Silicon: 32
+    #[arg(long, value_name = "BITS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(8..=32))]
+    base_bits: u32,
+    /// Hash 2^BITS times slower than silicon; 18 makes about 4 MH/s of 525 MHz
+    #[arg(long, value_name = "BITS", default_value_t = 18, value_parser = clap::value_parser!(u32).range(0..=40))]
+    slowdown_bits: u32,
+    /// Repeats everything that is left to chance
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl From<Bitaxe> for Config {
+    fn from(bitaxe: Bitaxe) -> Self {
+        Self {
+            control: Some(bitaxe.control),
+            base_bits: bitaxe.base_bits,
+            slowdown_bits: bitaxe.slowdown_bits,
+            seed: bitaxe.seed,
+            ..Self::bitaxe(bitaxe.chain, bitaxe.board)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(std::io::stderr).init();
+    match run(CommandLine::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("adit-simulator: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command_line: CommandLine) -> anyhow::Result<()> {
+    let MachineKind::Bitaxe(bitaxe) = command_line.machine;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, stop.clone()).context("signal handler")?;
+    }
+    let config = Config::from(bitaxe);
+    let (chain, board) = (config.chain.clone(), config.board.clone());
+    let handle = Simulator::start(config)?;
+    info!(%chain, %board, "ready");
+    while handle.is_running() && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    handle.stop();
+    Ok(())
+}

@@ -121,8 +121,8 @@ impl Sweep {
                 && old.sweeping.start == new.sweeping.start
                 && old.version_mask == new.version_mask
         };
-        let keeps_place = self.work.chips.len() == work.chips.len()
-            && self.work.chips.iter().zip(&work.chips).all(same);
+        let keeps_place =
+            self.work.chips.len() == work.chips.len() && self.work.chips.iter().zip(&work.chips).all(same);
         if keeps_place {
             self.work = work;
         } else {
@@ -179,7 +179,8 @@ fn prepare(work: &Work, chip: &ChipWork, batch: u32) -> Vec<(u16, Search)> {
             let index = batch.wrapping_mul(work.model.sub_cores).wrapping_add(slot) % versions;
             let version = deposit(index as u16, chip.version_mask);
             let header = work.job.header(u32::from(version) << VERSION_SHIFT);
-            let (first, tail) = header.split_first_chunk::<64>().expect("a header has 76 bytes before its nonce");
+            let (first, tail) =
+                header.split_first_chunk::<64>().expect("a header has 76 bytes before its nonce");
             let tail = tail.first_chunk::<12>().expect("76 - 64 = 12");
             (version, Search::new(midstate(first), tail))
         })

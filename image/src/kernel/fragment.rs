@@ -56,8 +56,7 @@ impl Fragment {
 
 fn bad_line(path: &Path, number: usize, line: &str) -> Error {
     let place = format!("{}:{number}", path.display());
-    let problem =
-        format!("{line:?} is neither CONFIG_X=value nor \"# CONFIG_X is not set\" nor a comment");
+    let problem = format!("{line:?} is neither CONFIG_X=value nor \"# CONFIG_X is not set\" nor a comment");
     Error::input(place, problem)
 }
 

@@ -118,7 +118,13 @@ impl Chain {
                 })
             })
             .collect();
-        (!chips.is_empty()).then(|| Work { model: self.model, job, job_serial: self.job_serial, chips, base_bits })
+        (!chips.is_empty()).then(|| Work {
+            model: self.model,
+            job,
+            job_serial: self.job_serial,
+            chips,
+            base_bits,
+        })
     }
 
     pub fn len(&self) -> usize {

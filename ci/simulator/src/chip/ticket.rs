@@ -51,7 +51,10 @@ mod tests {
         let mut hash = [0; 32];
         hash[31 - 4] = 0x40; // 33 zero bits, then a one
         assert!(!TicketMask::from_register(0x0000_00FF).admits(&hash, 32));
-        assert!(TicketMask::from_register(0x0000_0080).admits(&hash, 32), "only the first bit after the base");
+        assert!(
+            TicketMask::from_register(0x0000_0080).admits(&hash, 32),
+            "only the first bit after the base"
+        );
         assert!(!TicketMask::from_register(0x0000_0040).admits(&hash, 32), "the second");
         assert!(!TicketMask::default().admits(&hash, 34));
     }

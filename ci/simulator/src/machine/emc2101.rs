@@ -99,7 +99,8 @@ impl Emc2101 {
         let [high, low] = (raw << 5).to_be_bytes();
         self.set(reg::EXTERNAL_HIGH, high);
         self.set(reg::EXTERNAL_LOW, low);
-        let counted = self.get(reg::CONFIG) & TACH_INPUT != 0 && rpm > TACH_NUMERATOR / f64::from(TACH_STOPPED);
+        let counted =
+            self.get(reg::CONFIG) & TACH_INPUT != 0 && rpm > TACH_NUMERATOR / f64::from(TACH_STOPPED);
         let count = if counted { (TACH_NUMERATOR / rpm) as u16 } else { TACH_STOPPED };
         let [high, low] = count.to_be_bytes();
         self.set(reg::TACH_HIGH, high);

@@ -182,9 +182,11 @@ fn decode(frame: &[u8]) -> Result<Command, Broken> {
         [header @ (0x42 | 0x52), _, chip, register, _] => {
             Ok(Command::Read { target: target(header, chip)?, register })
         }
-        [header @ (0x41 | 0x51), _, chip, register, a, b, c, d, _] => {
-            Ok(Command::Write { target: target(header, chip)?, register, value: u32::from_be_bytes([a, b, c, d]) })
-        }
+        [header @ (0x41 | 0x51), _, chip, register, a, b, c, d, _] => Ok(Command::Write {
+            target: target(header, chip)?,
+            register,
+            value: u32::from_be_bytes([a, b, c, d]),
+        }),
         _ => Err(Broken::ReservedByte),
     }
 }

@@ -45,7 +45,10 @@ pub fn uart_baud(divider: u8) -> u32 {
     0x1130_0000 | u32::from(divider) << 8
 }
 
-/// Line rate for a divider: 25 MHz / (8 · (divider + 1)). After reset the divider is 26.
+/// Divider after reset: 115 740 baud.
+pub const RESET_DIVIDER: u8 = 26;
+
+/// Line rate for a divider: 25 MHz / (8 · (divider + 1)).
 pub fn baud(divider: u8) -> u32 {
     CRYSTAL_HZ / (8 * (u32::from(divider) + 1))
 }

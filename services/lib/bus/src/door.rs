@@ -24,9 +24,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// Connections that one door serves at a time; a further one waits in the socket's queue.
 const MAX_CLIENTS: usize = 16;
 
-/// A door's name, as in units and socket files: `hardware.control`.
+/// The socket of the door `name` (`hardware.control`): below `$ADIT_DOORS`, which benches set to run services beside each other, or [`DIRECTORY`].
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(DIRECTORY).join(name)
+    std::env::var_os("ADIT_DOORS").map_or_else(|| PathBuf::from(DIRECTORY), PathBuf::from).join(name)
 }
 
 /// Connects to the door at `socket`. Errors after five seconds: a door whose service hangs must not hang its clients.

@@ -1,1 +1,17 @@
-//! adit-config
+//! The unit's configuration: `adit.toml`, schema version 1. Contract and example: `docs/configuration.md`.
+//!
+//! In: the file's bytes and the name to show for it. Out: a [`Config`] in which everything has been checked, or [`Errors`]: every problem of the file,
+//! one line each, with its place and what would be right. A file is taken whole or not at all.
+//!
+//! Pure: no IO. Credentials do not show in `Debug` output, and no error repeats a value that could hold one.
+
+mod address;
+mod error;
+mod reader;
+mod schema;
+mod secret;
+
+pub use address::PoolUrl;
+pub use error::{Errors, Problem};
+pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, VERSION};
+pub use secret::Secret;

@@ -5,7 +5,7 @@
 //! descriptors 3, 4, … with `LISTEN_FDS`, `LISTEN_FDNAMES` and `LISTEN_PID`, as [`crate::activation`] reads them.
 
 use std::convert::Infallible;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -134,9 +134,13 @@ impl Prepared {
     }
 
     fn try_become_program(&mut self) -> Result<Infallible, Failed> {
-        for signal in 1..=64 {
-            // SAFETY: no handler is installed; numbers that may not be changed are answered with an error.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        for signal in 1..=LAST_SIGNAL {
+            let default = [0_u64; 8];
+            // SAFETY: the kernel reads a sigaction from memory that is larger than one; all zero is the default action. The
+            // call is made directly because C libraries keep two signals for themselves and would not reset those.
+            unsafe {
+                libc::syscall(libc::SYS_rt_sigaction, signal, &default, NO_OLD_ACTION, SIGNAL_SET_BYTES)
+            };
         }
         rustix::process::setsid().map_err(at(b"setsid"))?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(b"prctl"))?;
@@ -187,6 +191,10 @@ fn at(step: &'static [u8]) -> impl Fn(rustix::io::Errno) -> Failed {
 fn last_errno() -> i32 {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
+
+const LAST_SIGNAL: c_int = 64;
+const SIGNAL_SET_BYTES: usize = 8;
+const NO_OLD_ACTION: usize = 0;
 
 const _: () = assert!(FIRST == 3, "sockets follow the three standard streams");
 

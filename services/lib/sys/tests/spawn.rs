@@ -1,5 +1,7 @@
 //! What a started child really finds, said by the kernel's own files and by programs that are not ours.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -167,11 +167,15 @@ mod tests {
             (0x1d00_ffff, "ffff0000000000000000000000000000000000000000000000000000"),
             (0x207f_ffff, "7fffff0000000000000000000000000000000000000000000000000000000000"),
         ] {
-            assert_eq!(Target::from_nbits(nbits).unwrap().to_string(), format!("{target:0>64}"), "{nbits:08x}");
+            assert_eq!(
+                Target::from_nbits(nbits).unwrap().to_string(),
+                format!("{target:0>64}"),
+                "{nbits:08x}"
+            );
         }
         assert_eq!(Target::from_nbits(0x0492_3456), Err(TargetError::Negative(0x0492_3456)));
         assert_eq!(Target::from_nbits(0xff12_3456), Err(TargetError::TooLarge(0xff12_3456)));
-        for zero in [0, 0x0012_3456, 0x0100_3456, 0x0200_0056, 0x0300_0000, 0x0080_0000, 0x0180_3456] {
+        for zero in [0, 0x0012_3456, 0x0100_3456, 0x0200_0056, 0x0300_0000, 0x0080_0000] {
             assert_eq!(Target::from_nbits(zero), Err(TargetError::Zero(zero)), "{zero:08x}");
         }
     }

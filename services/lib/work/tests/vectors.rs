@@ -10,7 +10,14 @@ fn hash32(hex: &str) -> [u8; 32] {
 /// SHA-256's state after the header's first 64 bytes: H0..H7.
 fn midstate(header: &Header) -> String {
     let mut state = [
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
     ];
     let first: [u8; 64] = header.to_bytes()[..64].try_into().unwrap();
     sha2::block_api::compress256(&mut state, &[first.into()]);

@@ -1,0 +1,118 @@
+//! What the laboratory boots: slots built from the source tree, and disks composed of them.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use adit_image::{
+    Board, Cache, DiskInputs, Result, SlotFiles, SlotInputs, SourceTree,
+    build::{self, Options, Parts},
+    disk, qemu, release, slot,
+};
+use adit_slots::boot_state::COPY_BYTES;
+
+pub const BOARD: &str = "qemu-aarch64";
+
+/// One set of parts (kernel, programs, key) and the slot built from them.
+pub struct Images {
+    pub board: Board,
+    pub folder: PathBuf,
+    pub slot: Arc<SlotFiles>,
+    parts: Parts,
+    built: u64,
+    version: String,
+}
+
+/// How a slot differs from the one that the source tree makes.
+#[derive(Default)]
+pub struct Difference<'a> {
+    /// Appended to the release's version: another name makes another root, and so another root hash.
+    pub version: &'a str,
+    /// Folders over the source tree's own overlay.
+    pub overlays: &'a [PathBuf],
+}
+
+impl Images {
+    /// Builds what is missing; with a warm cache this takes seconds. `packages` are put into `/sbin` beside the services.
+    pub fn prepare(folder: &Path, packages: &[&str], overlays: &[PathBuf]) -> Result<Self> {
+        let tree = SourceTree::containing(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        let board = tree.board(BOARD)?;
+        let cache = Cache::from_environment()?;
+        let options = Options {
+            packages: packages.iter().map(ToString::to_string).collect(),
+            overlays: overlays.to_vec(),
+            ..Options::default()
+        };
+        let parts = build::parts(&tree, &board, &cache, &options, &folder.join("programs"))?;
+        let release = release::of_tree(tree.root(), None)?;
+        let (built, version) = (release.built, release.version.clone());
+        let mut images = Self {
+            folder: folder.to_owned(),
+            slot: Arc::new(build_slot(&board, &parts, release, &[], &folder.join("slot"))?),
+            board,
+            parts,
+            built,
+            version,
+        };
+        images.write_firmware()?;
+        Ok(images)
+    }
+
+    /// Another slot from the same parts.
+    pub fn other_slot(&self, name: &str, difference: &Difference<'_>) -> Result<SlotFiles> {
+        let release = adit_slots::manifest::Release {
+            version: format!("{}{}", self.version, difference.version),
+            built: self.built,
+        };
+        build_slot(&self.board, &self.parts, release, difference.overlays, &self.folder.join(name))
+    }
+
+    /// A disk with these slots, boot state and configuration.
+    pub fn disk(
+        &self,
+        image: &Path,
+        slots: [&SlotFiles; 2],
+        boot_state: [[u8; COPY_BYTES]; 2],
+        config: Option<&Path>,
+    ) -> Result<()> {
+        let [slot_a, slot_b] = slots;
+        let inputs = DiskInputs { board: &self.board, slot_a, slot_b, boot_state, config, built: self.built };
+        disk::build(&inputs, image)
+    }
+
+    pub fn flash(&self) -> PathBuf {
+        self.folder.join("flash.img")
+    }
+
+    pub fn control_tree(&self) -> PathBuf {
+        self.folder.join("control.dtb")
+    }
+
+    fn write_firmware(&mut self) -> Result<()> {
+        if let Some(flash) = &self.board.flash {
+            qemu::flash(&self.board, flash, &self.flash())?;
+        }
+        qemu::control_tree(&self.board, &self.parts.key, &self.control_tree())
+    }
+}
+
+fn build_slot(
+    board: &Board,
+    parts: &Parts,
+    release: adit_slots::manifest::Release,
+    overlays: &[PathBuf],
+    folder: &Path,
+) -> Result<SlotFiles> {
+    let overlays: Vec<PathBuf> = parts.overlays.iter().chain(overlays).cloned().collect();
+    let inputs = SlotInputs {
+        board,
+        release,
+        kernel: &parts.kernel,
+        programs: &parts.programs,
+        overlays: &overlays,
+        key: &parts.key,
+        extra_arguments: "",
+    };
+    slot::build(&inputs, folder)
+}

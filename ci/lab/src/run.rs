@@ -1,0 +1,173 @@
+//! `adit-lab run`: boots a unit, shows what happens, stops when the goal is reached.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    console::Event,
+    display::{Display, Numbers},
+    images::{BOARD, Images},
+    outcome::{Goal, Outcome},
+    site::{Backend, Effort, Rig, RigInputs},
+};
+
+/// How often pool and machine are asked.
+const LOOK: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Without a goal the run goes on until a signal ends it.
+    pub until: Option<Goal>,
+    pub timeout: Option<Duration>,
+    /// No Bitcoin node: made-up templates, no blocks.
+    pub no_node: bool,
+    /// Kept files (disk, console log, control sockets); a temporary folder otherwise.
+    pub folder: Option<PathBuf>,
+}
+
+/// Runs and prints; the last line of standard output is the outcome as one JSON object.
+pub async fn run(options: Options) -> Result<()> {
+    if options.no_node && matches!(options.until, Some(Goal::Blocks(_))) {
+        bail!("--no-node finds no blocks: leave it out, or wait for shares=N");
+    }
+    let folder = crate::prepare::out()?;
+    let images = Images::prepare(&folder, &[], &[])?;
+    let chroot = if options.no_node { None } else { Some(crate::prepare::node()?) };
+
+    let temporary = tempfile::Builder::new().prefix("adit-run-").tempdir()?;
+    let work = options.folder.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
+    let report = std::fs::metadata(images.slot.root())?.len();
+    let mut outcome = Outcome { board: BOARD.into(), root_bytes: report, ..Outcome::default() };
+
+    let mut display = Display::new();
+    let start = Instant::now();
+    let backend = Backend::start(chroot.as_deref(), Effort::default(), Some(work.join("pool.sock"))).await?;
+    display.line(start.elapsed(), &format!("pool on {}{}", backend.pool.address(), node_words(&backend)));
+    let result = boot_and_watch(&options, &images, &backend, work, &mut display, &mut outcome).await;
+    backend.stop().await;
+    drop(display);
+    println!("{}", serde_json::to_string(&outcome)?);
+    result
+}
+
+fn node_words(backend: &Backend) -> String {
+    backend.node.as_ref().map_or(String::new(), |node| format!(", bitcoind -regtest on {}", node.url()))
+}
+
+async fn boot_and_watch(
+    options: &Options,
+    images: &Images,
+    backend: &Backend,
+    work: &Path,
+    display: &mut Display,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let (config, disk, flash) = (work.join("adit.toml"), work.join("disk.img"), work.join("flash.img"));
+    std::fs::write(&config, backend.unit_config())?;
+    images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
+    outcome.image_bytes = std::fs::metadata(&disk)?.len();
+    copy_sparse(&images.flash(), &flash)?;
+    let mut rig = Rig::start(&RigInputs {
+        board: &images.board,
+        disk: &disk,
+        flash: &flash,
+        control_tree: &images.control_tree(),
+        folder: work,
+    })?;
+    let result = watch(options, backend, &mut rig, display, outcome).await;
+    rig.stop().await;
+    result
+}
+
+async fn watch(
+    options: &Options,
+    backend: &Backend,
+    rig: &mut Rig,
+    display: &mut Display,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let started = rig.unit.started();
+    display.line(started.elapsed(), "power on (QEMU, AArch64 virt, emulated)");
+    let mut end = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    let [interrupt, terminate] = &mut end;
+    let mut look = tokio::time::interval(LOOK);
+    let mut cursor = 0;
+    let mut numbers = Numbers::default();
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => return interrupted(options),
+            _ = terminate.recv() => return interrupted(options),
+            _ = look.tick() => {}
+        }
+        let (said, next) = rig.unit.said_since(cursor);
+        cursor = next;
+        for one in &said {
+            let Some(event) = &one.event else { continue };
+            outcome.hear(event);
+            display.event(one.at.duration_since(started), event);
+            if let Event::Hashing { mhs, .. } = event {
+                numbers.mhs = Some(*mhs);
+            }
+        }
+        let (pool, machine) = (backend.pool.state(), rig.simulator.state());
+        outcome.shares_accepted = pool.shares_accepted;
+        outcome.shares_rejected = pool.shares_rejected;
+        outcome.blocks_accepted = pool.blocks_accepted;
+        numbers.shares_accepted = pool.shares_accepted;
+        numbers.shares_rejected = pool.shares_rejected;
+        numbers.blocks_accepted = pool.blocks_accepted;
+        numbers.height = u64::from(pool.height);
+        numbers.chip_celsius = machine.celsius.chip;
+        numbers.fan_rpm = machine.fan.rpm;
+        numbers.rail_volts = f64::from(machine.rail.millivolts) / 1000.0;
+        display.numbers(started.elapsed(), &numbers);
+        if options.until.is_some_and(|goal| goal.reached(outcome)) {
+            return Ok(());
+        }
+        if !rig.unit.running() {
+            bail!("QEMU ended; the console's last lines:\n{}", rig.unit.tail(15));
+        }
+        if let Some(limit) = options.timeout
+            && started.elapsed() > limit
+        {
+            let goal = options.until.map_or("the end".into(), |goal| goal.to_string());
+            bail!("{goal} not reached in {} s: {}\n{}", limit.as_secs(), standing(outcome), rig.unit.tail(15));
+        }
+    }
+}
+
+/// A signal is how a run without a goal ends; with one, the goal was missed.
+fn interrupted(options: &Options) -> Result<()> {
+    match options.until {
+        Some(goal) => bail!("interrupted before {goal}"),
+        None => Ok(()),
+    }
+}
+
+/// How far the boot came, in words.
+fn standing(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome { slot: None, .. } => "U-Boot did not start a slot",
+        Outcome { kernel_to_init_ms: None, .. } => "the kernel did not reach adit-init",
+        Outcome { init_to_ready_ms: None, .. } => "the services did not become ready",
+        Outcome { init_to_first_work_ms: None, .. } => "no work reached the chain",
+        Outcome { shares_accepted: 0, .. } => "no share was accepted",
+        Outcome { blocks_accepted: 0, .. } => "no block was accepted",
+        _ => "still going",
+    }
+}
+
+/// Copies a mostly empty file without writing its holes.
+pub fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
+    let done = std::process::Command::new("cp").arg("--sparse=always").args([from, to]).status()?;
+    if !done.success() {
+        bail!("cp {} {}: {done}", from.display(), to.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! A site: what a unit needs around it (node, pool), and the unit with its machine.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use adit_image::Board;
+use adit_pool::{Difficulty, Node, Pool};
+use adit_simulator::{Endpoint, Simulator};
+use anyhow::{Context, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+};
+
+use crate::qemu::Unit;
+
+/// Where the unit's network (QEMU's user network) shows this computer's loopback.
+const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
+
+/// A pool, and behind it perhaps a Bitcoin node.
+pub struct Backend {
+    pub node: Option<Node>,
+    pub pool: adit_pool::Handle,
+}
+
+/// How hard shares and blocks are. 4 MH/s find a share of 0.001 in a second.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub share: f64,
+    pub block: f64,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { share: 0.001, block: 0.01 }
+    }
+}
+
+impl Backend {
+    /// `chroot`: where `ci/node/prepare` put a node; without it the pool makes its templates up.
+    pub async fn start(chroot: Option<&Path>, effort: Effort, control: Option<PathBuf>) -> Result<Self> {
+        let node = match chroot {
+            Some(chroot) => Some(Node::start(chroot).await.context("Bitcoin node")?),
+            None => None,
+        };
+        let config = adit_pool::Config {
+            control,
+            node: node.as_ref().map(|node| node.rpc().clone()),
+            difficulty: Difficulty::new(effort.share)?,
+            block_difficulty: Difficulty::new(effort.block)?,
+            ..adit_pool::Config::default()
+        };
+        let pool = Pool::start(config).await.context("pool")?;
+        Ok(Self { node, pool })
+    }
+
+    /// The `adit.toml` of a unit that mines here.
+    pub fn unit_config(&self) -> String {
+        let port = self.pool.address().port();
+        format!(
+            "version = 1\nname = \"lab\"\n\n[[pool]]\nurl = \"stratum+tcp://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"lab.unit\"\n"
+        )
+    }
+
+    pub async fn stop(self) {
+        self.pool.shutdown().await;
+        if let Some(node) = self.node {
+            node.stop().await;
+        }
+    }
+}
+
+/// One unit in QEMU, its simulated machine, and the line to its fault-injection agent.
+pub struct Rig {
+    pub simulator: adit_simulator::Handle,
+    pub unit: Unit,
+    agent: PathBuf,
+}
+
+/// What a rig is started from. `disk` and `flash` are written to.
+pub struct RigInputs<'a> {
+    pub board: &'a Board,
+    pub disk: &'a Path,
+    pub flash: &'a Path,
+    pub control_tree: &'a Path,
+    /// For sockets and the console's log.
+    pub folder: &'a Path,
+}
+
+impl Rig {
+    pub fn start(inputs: &RigInputs<'_>) -> Result<Self> {
+        let at = |name: &str| inputs.folder.join(name);
+        let (chain, board, agent) = (at("chain.sock"), at("board.sock"), at("agent.sock"));
+        let mut machine =
+            adit_simulator::Config::bitaxe(Endpoint::Unix(chain.clone()), Endpoint::Unix(board.clone()));
+        machine.control = Some(at("machine.sock"));
+        let simulator = Simulator::start(machine).context("simulated machine")?;
+
+        let mut arguments: Vec<String> = inputs.board.qemu_arguments();
+        let mut add = |words: &[String]| arguments.extend_from_slice(words);
+        add(&["-display".into(), "none".into(), "-monitor".into(), "none".into()]);
+        add(&["-chardev".into(), "stdio,id=console,signal=off".into(), "-serial".into(), "chardev:console".into()]);
+        add(&["-dtb".into(), show(inputs.control_tree)?]);
+        add(&["-drive".into(), format!("if=pflash,index=1,format=raw,file={}", show(inputs.flash)?)]);
+        add(&["-drive".into(), format!("if=none,id=disk,format=raw,file={}", show(inputs.disk)?)]);
+        add(&["-device".into(), "virtio-blk-pci,drive=disk".into()]);
+        add(&["-netdev".into(), "user,id=lan".into(), "-device".into(), "virtio-net-pci,netdev=lan".into()]);
+        add(&["-device".into(), "virtio-rng-pci".into()]);
+        for (id, socket, options) in
+            [("chain", &chain, ""), ("board", &board, ""), ("agent", &agent, ",server=on,wait=off")]
+        {
+            add(&["-chardev".into(), format!("socket,id={id},path={}{options}", show(socket)?)]);
+        }
+        add(&["-chardev".into(), "null,id=unused".into()]);
+        add(&[
+            "-device".into(),
+            "pci-serial-4x,chardev1=chain,chardev2=board,chardev3=agent,chardev4=unused".into(),
+        ]);
+        let unit = Unit::start("qemu-system-aarch64", &arguments, &at("console.log"))?;
+        Ok(Self { simulator, unit, agent })
+    }
+
+    /// Gives the agent inside the unit an order and returns its answer. Only images with the agent have one.
+    pub async fn agent(&self, order: &str) -> Result<String> {
+        let talk = async {
+            let mut stream = UnixStream::connect(&self.agent).await?;
+            stream.write_all(format!("{order}\n").as_bytes()).await?;
+            let mut answer = String::new();
+            BufReader::new(stream).read_line(&mut answer).await?;
+            anyhow::Ok(answer.trim().to_string())
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(10), talk)
+            .await
+            .with_context(|| format!("the agent does not answer '{order}'"))??;
+        if !answer.starts_with("ok") {
+            bail!("the agent answered '{order}' with '{answer}'");
+        }
+        Ok(answer)
+    }
+
+    pub async fn stop(self) {
+        self.unit.stop().await;
+        self.simulator.stop();
+    }
+}
+
+fn show(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
+    if text.contains(',') {
+        bail!("{text}: QEMU cannot take a path with a comma");
+    }
+    Ok(text.to_string())
+}

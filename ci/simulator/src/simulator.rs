@@ -1,0 +1,141 @@
+//! Puts the machine together and runs it on threads of its own.
+
+use crate::chip::{BM1370, Chain, Model};
+use crate::clock;
+use crate::control::Control;
+use crate::endpoint::{Endpoint, OpenError, Port};
+use crate::events::Events;
+use crate::fault::Fault;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::world::World;
+use crate::{hasher, line};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Answers that may wait for the line; more are lost.
+const LINE_QUEUE: usize = 1024;
+/// How finely rail, fan and heat are watched.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The chips' serial line.
+    pub chain: Endpoint,
+    /// The board controller.
+    pub board: Endpoint,
+    /// Socket of the control port.
+    pub control: Option<PathBuf>,
+    pub model: &'static Model,
+    pub chips: usize,
+    /// Leading zero bits of a hash that is reported when the ticket mask asks for nothing more. Silicon: 32.
+    pub base_bits: u32,
+    /// Hash rate is what silicon would make, divided by two to this power.
+    pub slowdown_bits: u32,
+    /// Of everything random: where an unset nonce counter starts, noise, flipped bits.
+    pub seed: u64,
+}
+
+impl Config {
+    /// One BM1370 behind `bitaxe-raw`, slowed down so that a CPU can keep up.
+    pub fn bitaxe(chain: Endpoint, board: Endpoint) -> Self {
+        Self {
+            chain,
+            board,
+            control: None,
+            model: &BM1370,
+            chips: 1,
+            base_bits: 16,
+            slowdown_bits: 18,
+            seed: 0,
+        }
+    }
+}
+
+/// Starts simulations.
+pub struct Simulator;
+
+impl Simulator {
+    /// Opens the endpoints and runs the machine, without power, until the handle is dropped or told to stop.
+    pub fn start(config: Config) -> Result<Handle, OpenError> {
+        let chain_port = Port::open(&config.chain)?;
+        let board_port = Port::open(&config.board)?;
+        let control = config.control.as_deref().map(Control::bind).transpose()?;
+        let (line_sender, line_queue) = sync_channel(LINE_QUEUE);
+        let chain = Chain::new(config.model, config.chips);
+        let world = World::new(chain, config.base_bits, config.seed, line_sender);
+        let shared = Arc::new(Shared::new(world));
+        let mut threads = Vec::new();
+        let mut spawn = |name: &str, body: Box<dyn FnOnce(&Arc<Shared>) + Send>| {
+            let shared = shared.clone();
+            let thread = thread::Builder::new().name(name.into()).spawn(move || body(&shared));
+            thread.map(|thread| threads.push(thread)).map_err(|source| OpenError::Thread { source })
+        };
+        let chain_port = Arc::new(chain_port);
+        let from_host = chain_port.clone();
+        let (slowdown_bits, seed) = (config.slowdown_bits, config.seed);
+        spawn("line-in", Box::new(move |shared| line::receive(shared, &from_host)))?;
+        spawn("line-out", Box::new(move |shared| line::transmit(shared, &chain_port, &line_queue)))?;
+        spawn("board", Box::new(move |shared| line::control_board(shared, &board_port)))?;
+        spawn("hasher", Box::new(move |shared| hasher::run(shared, slowdown_bits, seed)))?;
+        spawn("machine", Box::new(|shared| watch(shared)))?;
+        if let Some(control) = control {
+            spawn("control", Box::new(move |shared| control.serve(shared)))?;
+        }
+        Ok(Handle { shared, threads })
+    }
+}
+
+/// Lets the machine's time pass.
+fn watch(shared: &Shared) {
+    while !shared.stopped() {
+        shared.change(|world| world.tick(clock::now_ns()));
+        thread::sleep(TICK);
+    }
+}
+
+/// A running simulation. Dropped, it ends and its sockets and links are gone.
+pub struct Handle {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// The truth now.
+    pub fn state(&self) -> State {
+        self.shared.change(|world| world.state())
+    }
+
+    /// What happened after event number `after` (0: from the beginning), at most 512 of them.
+    pub fn events(&self, after: u64) -> Events {
+        self.shared.read(|world| world.events(after))
+    }
+
+    pub fn fault(&self, fault: Fault) {
+        self.shared.change(|world| world.fault(fault));
+    }
+
+    /// False once somebody asked on the control port for the end.
+    pub fn is_running(&self) -> bool {
+        !self.shared.stopped()
+    }
+
+    /// Ends the simulation and waits for its threads.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so itself.
+            thread.join().ok();
+        }
+    }
+}

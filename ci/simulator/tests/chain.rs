@@ -1,0 +1,157 @@
+//! What chips do with commands.
+#![allow(clippy::unwrap_used)]
+
+use adit_simulator::{BM1362, BM1370, Chain, Command, Effect, Model, Target};
+
+fn chain(model: &'static Model, chips: usize) -> Chain {
+    let mut chain = Chain::new(model, chips);
+    chain.set_powered(true);
+    chain
+}
+
+fn answers(chain: &mut Chain, command: Command) -> Vec<String> {
+    chain
+        .execute(command, usize::MAX)
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Answer(response) => Some(hex::encode_upper(response.as_bytes())),
+            _ => None,
+        })
+        .collect()
+}
+
+fn read_all(chain: &mut Chain, register: u8) -> Vec<String> {
+    answers(chain, Command::Read { target: Target::All, register })
+}
+
+fn write_all(chain: &mut Chain, register: u8, value: u32) -> Vec<Effect> {
+    chain.execute(Command::Write { target: Target::All, register, value }, usize::MAX)
+}
+
+fn address_all(chain: &mut Chain, commands: u32) {
+    chain.execute(Command::ChainInactive, usize::MAX);
+    for i in 0..commands {
+        chain.execute(Command::SetAddress((i * 2) as u8), usize::MAX);
+    }
+}
+
+#[test]
+fn a_fresh_chip_answers_nine_bytes_and_eleven_once_it_rolls_versions() {
+    let mut chain = chain(&BM1370, 1);
+    assert_eq!(read_all(&mut chain, 0x18), ["AA550000C100001802"]);
+    write_all(&mut chain, 0xA4, 0x0000_FFFF);
+    assert_eq!(read_all(&mut chain, 0x00)[0].len(), 18, "bit 31 is what counts");
+    write_all(&mut chain, 0xA4, 0x9000_FFFF);
+    assert_eq!(read_all(&mut chain, 0x00), ["AA55137000000000000010"]);
+}
+
+#[test]
+fn every_unaddressed_chip_answers_with_address_zero() {
+    let mut chain = chain(&BM1362, 126);
+    let found = read_all(&mut chain, 0x00);
+    assert_eq!(found.len(), 126);
+    assert!(found.iter().all(|answer| answer == "AA551362030000000D"), "{found:?}");
+}
+
+#[test]
+fn addressed_chips_answer_in_chain_order_with_their_addresses() {
+    let mut chain = chain(&BM1362, 126);
+    write_all(&mut chain, 0xA4, 0x9000_FFFF);
+    address_all(&mut chain, 128); // two more than there are chips, as factory firmware does
+    assert_eq!(chain.addressed(), 126);
+    let found = read_all(&mut chain, 0x00);
+    assert_eq!(found.len(), 126);
+    for (address, captured) in [
+        (0xCA, "AA55136203CACA00000008"),
+        (0xCC, "AA55136203CCCC00000012"),
+        (0xF4, "AA55136203F4F400000002"),
+        (0xF6, "AA55136203F6F600000017"),
+        (0xF8, "AA55136203F8F800000013"),
+        (0xFA, "AA55136203FAFA00000006"),
+    ] {
+        assert_eq!(found[address / 2], captured);
+    }
+}
+
+#[test]
+fn chips_that_wait_for_an_address_are_silent() {
+    let mut chain = chain(&BM1370, 65);
+    address_all(&mut chain, 3);
+    assert_eq!(read_all(&mut chain, 0x00).len(), 3);
+    let one = answers(&mut chain, Command::Read { target: Target::Chip(4), register: 0x00 });
+    assert_eq!(one.len(), 1);
+    assert_eq!(&one[0][4..14], "1370000404");
+    assert!(answers(&mut chain, Command::Read { target: Target::Chip(6), register: 0x00 }).is_empty());
+}
+
+#[test]
+fn an_address_is_not_taken_before_the_chain_was_made_inactive() {
+    let mut chain = chain(&BM1370, 1);
+    chain.execute(Command::SetAddress(8), usize::MAX);
+    assert_eq!(&read_all(&mut chain, 0x00)[0][4..14], "1370000000");
+    assert_eq!(chain.addressed(), 0);
+}
+
+#[test]
+fn a_write_to_one_chip_leaves_the_others_alone() {
+    let mut chain = chain(&BM1370, 3);
+    address_all(&mut chain, 3);
+    chain.execute(Command::Write { target: Target::Chip(2), register: 0x14, value: 0xFF }, usize::MAX);
+    let found = read_all(&mut chain, 0x14);
+    assert_eq!(
+        found.iter().map(|answer| &answer[4..12]).collect::<Vec<_>>(),
+        ["00000000", "000000FF", "00000000"]
+    );
+}
+
+#[test]
+fn a_register_that_is_not_there_gets_no_answer() {
+    let mut chain = chain(&BM1370, 1);
+    assert!(read_all(&mut chain, 0x07).is_empty());
+    assert!(matches!(write_all(&mut chain, 0x07, 1)[..], [Effect::Refused(_)]));
+}
+
+#[test]
+fn without_power_chips_are_silent_and_afterwards_they_have_forgotten() {
+    let mut chain = chain(&BM1370, 1);
+    write_all(&mut chain, 0xA4, 0x9000_FFFF);
+    write_all(&mut chain, 0x28, 0x1130_0200);
+    assert_eq!(chain.baud(), 1_041_666);
+    chain.set_powered(false);
+    assert!(read_all(&mut chain, 0x00).is_empty());
+    assert!(write_all(&mut chain, 0xA4, 0x9000_FFFF).is_empty());
+    chain.set_powered(true);
+    assert_eq!(read_all(&mut chain, 0x00)[0].len(), 18, "nine bytes again");
+    assert_eq!(chain.baud(), 115_740);
+}
+
+#[test]
+fn captured_baud_words_give_their_rates() {
+    let mut chain = chain(&BM1370, 1);
+    for (word, rate) in [
+        (0x0130_1A00, 115_740),
+        (0x1130_0200, 1_041_666),
+        (0x1130_0000, 3_125_000),
+        (0x0130_0000, 3_125_000),
+        (0x1130_0100, 1_562_500),
+    ] {
+        assert_eq!(write_all(&mut chain, 0x28, word), [Effect::Baud(rate)]);
+    }
+}
+
+#[test]
+fn the_pll_reads_back_locked_and_a_bad_word_unlocks_it() {
+    let mut chain = chain(&BM1370, 1);
+    assert_eq!(write_all(&mut chain, 0x08, 0x50D2_0240), [Effect::Pll(Some(525.0))]);
+    assert_eq!(&read_all(&mut chain, 0x08)[0][4..12], "D0D20240");
+    let effects = write_all(&mut chain, 0x08, 0x40D2_0240);
+    assert!(matches!(effects[..], [Effect::Refused(_), Effect::Pll(None)]), "{effects:?}");
+    assert_eq!(&read_all(&mut chain, 0x08)[0][4..12], "40D20240");
+}
+
+#[test]
+fn chips_beyond_a_break_neither_hear_nor_answer() {
+    let mut chain = chain(&BM1370, 5);
+    let effects = chain.execute(Command::Read { target: Target::All, register: 0 }, 3);
+    assert_eq!(effects.len(), 3);
+}

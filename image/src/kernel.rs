@@ -1,0 +1,158 @@
+//! The kernel: Debian's source package, configured from fragments, built once per machine and kept in the cache.
+
+mod fragment;
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::board::Board;
+use crate::cache::{self, Cache, Key};
+use crate::error::{At as _, Error, Result};
+use crate::progress::{Counter, long_step, step};
+use crate::tool::{self, Tool};
+use fragment::Fragment;
+
+/// Raised when the commands below change what comes out.
+const RECIPE: &str = "1";
+
+/// Where Debian's package puts the source.
+const SOURCE: &str = "/usr/src/linux-source-6.12.tar.xz";
+
+/// A built kernel, in the cache.
+pub struct Kernel {
+    folder: PathBuf,
+}
+
+impl Kernel {
+    /// The image as the board's boot loader runs it, not compressed further.
+    pub fn image(&self) -> PathBuf {
+        self.folder.join("image")
+    }
+
+    /// The configuration that it was built with.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("config")
+    }
+}
+
+/// The board's kernel, from the cache or built now. `test` adds the fragment of options that exist to break things.
+pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
+    let source = Path::new(SOURCE);
+    if !source.exists() {
+        let problem = "the kernel's source is not there: apt-get install linux-source-6.12";
+        return Err(Error::file(source, problem));
+    }
+    let fragments =
+        board.kernel_fragments(test).iter().map(|path| Fragment::read(path)).collect::<Result<Vec<_>>>()?;
+    let compiler = format!("{}gcc", board.kernel.cross_compile);
+    let version = |program: &str| Tool::new(program, board.kernel.compiler_package()).arg("--version").run();
+    let mut key = Key::default()
+        .with("recipe", RECIPE)
+        .with("source", step("kernel source checked", || digest(source))?)
+        .with("arch", &board.kernel.arch)
+        .with("target", &board.kernel.image)
+        .with("compiler", version(&compiler)?)
+        .with("linker", version(&format!("{}ld", board.kernel.cross_compile))?);
+    for fragment in &fragments {
+        key = key.with("fragment", &fragment.text);
+    }
+    let folder = cache.place(&format!("kernel-{}", board.name), key);
+    if !folder.exists() {
+        long_step("kernel", "not in the cache, building it takes about ten minutes", || {
+            cache.product(&folder, |product| build(board, &fragments, source, product))
+        })?;
+    }
+    Ok(Kernel { folder })
+}
+
+/// SHA-256 of a file.
+fn digest(path: &Path) -> Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).at("opening", path)?);
+    loop {
+        let piece = file.fill_buf().at("reading", path)?;
+        if piece.is_empty() {
+            return Ok(hash.finalize().into());
+        }
+        hash.update(piece);
+        let length = piece.len();
+        file.consume(length);
+    }
+}
+
+/// Unpacks, configures and builds inside `product`, and leaves only what is kept.
+fn build(board: &Board, fragments: &[Fragment], source: &Path, product: &Path) -> Result<()> {
+    let (tree, objects) = (product.join("tree"), product.join("objects"));
+    for folder in [&tree, &objects] {
+        fs::create_dir(folder).at("creating", folder)?;
+    }
+    step("kernel source unpacked", || {
+        Tool::new("tar", "tar xz-utils")
+            .args(["--strip-components=1", "-xf"])
+            .arg(source)
+            .arg("-C")
+            .arg(&tree)
+            .run()
+    })?;
+    let all = product.join("fragments");
+    fs::write(&all, fragments.iter().map(|fragment| fragment.text.as_str()).collect::<String>())
+        .at("writing", &all)?;
+    make(board, &tree, &objects).env("KCONFIG_ALLCONFIG", &all).args(["-s", "allnoconfig"]).run()?;
+    let config = objects.join(".config");
+    fragment::check(&fs::read_to_string(&config).at("reading", &config)?, fragments)?;
+    compile(board, &tree, &objects, &product.join("build.log"))?;
+    let image = objects.join("arch").join(&board.kernel.arch).join("boot").join(&board.kernel.image);
+    fs::rename(&image, product.join("image")).at("storing", &image)?;
+    fs::rename(&config, product.join("config")).at("storing", &config)?;
+    cache::remove(&tree)?;
+    cache::remove(&objects)
+}
+
+fn make(board: &Board, tree: &Path, objects: &Path) -> Tool {
+    // Nothing of this machine or this hour may end up in the kernel's banner.
+    let tool = Tool::new("make", "make flex bison bc libelf-dev libssl-dev cpio")
+        .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("KBUILD_BUILD_USER", "adit")
+        .env("KBUILD_BUILD_HOST", "adit")
+        .env("KBUILD_BUILD_VERSION", "1");
+    // A make that started us must not lend us its flags and job slots.
+    ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "KCFLAGS", "CFLAGS", "LDFLAGS"]
+        .into_iter()
+        .fold(tool, |tool, name| tool.without_env(name))
+        .arg(format!("ARCH={}", board.kernel.arch))
+        .arg(format!("CROSS_COMPILE={}", board.kernel.cross_compile))
+        .arg(format!("O={}", objects.display()))
+        .dir(tree)
+}
+
+/// Runs the build proper, counting the objects that it makes; its output goes to `log`.
+fn compile(board: &Board, tree: &Path, objects: &Path, log: &Path) -> Result<()> {
+    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let mut file = File::create(log).at("creating", log)?;
+    let errors = file.try_clone().at("opening", log)?;
+    let tool = make(board, tree, objects).arg(format!("-j{jobs}")).arg(&board.kernel.image);
+    let mut command = tool.into_command();
+    command.stdout(Stdio::piped()).stderr(errors);
+    let mut child = command.spawn().at("starting", Path::new("make"))?;
+    let output = BufReader::new(child.stdout.take().expect("the output is piped"));
+    let mut objects_made = Counter::new("objects");
+    for line in output.split(b'\n') {
+        let line = line.at("reading the output of", Path::new("make"))?;
+        file.write_all(&line).and_then(|()| file.write_all(b"\n")).at("writing", log)?;
+        if matches!(line.trim_ascii_start().split(|b| *b == b' ').next(), Some(b"CC" | b"AS")) {
+            objects_made.add_one();
+        }
+    }
+    drop(objects_made);
+    let status = child.wait().at("waiting for", Path::new("make"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = fs::read(log).at("reading", log)?;
+    Err(tool::failed(format!("make (log: {})", log.display()), status, &String::from_utf8_lossy(&text)))
+}

@@ -1,0 +1,184 @@
+//! The board around the chips: controller, fan and sensors, rail, reset line; and the few things that are done with them as a whole.
+//!
+//! Rule of this room: power comes on only in [`Board::power_up`], after a turning fan; everything else here only reads or makes safer.
+
+mod bitaxe_raw;
+mod emc2101;
+mod tps546;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+pub use self::bitaxe_raw::{BitaxeRaw, BoardError};
+use self::{emc2101::Emc2101, tps546::Tps546};
+use crate::{
+    power::{Fault, Sample},
+    profile::{Controller, ControllerKind, FanKind, Profile, RailKind},
+};
+
+/// Fan and rail are looked at this often while they come up.
+const LOOK: Duration = Duration::from_millis(10);
+/// Looks in a row at which a fan must turn before it counts as turning.
+const FAN_LOOKS: u32 = 2;
+/// A rail that is off must have fallen below this share of its nominal voltage …
+const OFF_SHARE: f64 = 0.25;
+/// … within this time.
+const FALL: Duration = Duration::from_millis(500);
+
+/// Which parts of the safe state have been reached and read back.
+#[derive(Debug, Default)]
+pub struct SafeState {
+    pub rail_off: bool,
+    pub reset_held: bool,
+    pub fan_full: bool,
+    /// What stood in the way.
+    pub errors: Vec<String>,
+}
+
+impl SafeState {
+    pub fn reached(&self) -> bool {
+        self.rail_off && self.reset_held && self.fan_full
+    }
+
+    fn note<T>(&mut self, what: &str, result: Result<T, BoardError>) -> Option<T> {
+        result.map_err(|error| self.errors.push(format!("{what}: {error}"))).ok()
+    }
+}
+
+#[derive(Debug)]
+pub struct Board {
+    controller: BitaxeRaw,
+    fan: Emc2101,
+    rail: Tps546,
+    reset_pin: u8,
+    nominal_volts: f64,
+}
+
+impl Board {
+    /// Opens the controller's port; touches nothing yet.
+    pub fn open(profile: &Profile) -> Result<Self, BoardError> {
+        Ok(Self {
+            controller: open_controller(&profile.controller)?,
+            fan: match profile.fan.kind {
+                FanKind::Emc2101 => Emc2101::new(profile.fan.address),
+            },
+            rail: match profile.rail.kind {
+                RailKind::Tps546d24a => Tps546::new(profile.rail.clone()),
+            },
+            reset_pin: profile.controller.reset_pin,
+            nominal_volts: profile.rail.volts,
+        })
+    }
+
+    /// Rail off, reset held, fan full, each read back. The rail comes first: without it nothing heats.
+    ///
+    /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again.
+    pub async fn make_safe(&mut self) -> SafeState {
+        let mut state = SafeState::default();
+        let off = self.rail.switch_off(&mut self.controller).await;
+        let silent = matches!(off, Err(BoardError::Silent { .. } | BoardError::Port(_)));
+        let off = state.note("rail", off).is_some();
+        if silent {
+            return state;
+        }
+        let held = self.controller.set_pin(self.reset_pin, false).await;
+        state.reset_held = state.note("reset", held).is_some();
+        let full = self.fan.run_full(&mut self.controller).await;
+        state.fan_full = state.note("fan", full).is_some();
+        if off {
+            let fallen = self.wait_for_fall().await;
+            state.rail_off = state.note("rail", fallen).is_some();
+        }
+        state
+    }
+
+    async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
+        let deadline = Instant::now() + FALL;
+        loop {
+            let volts = self.rail.volts(&mut self.controller).await?;
+            if volts <= self.nominal_volts * OFF_SHARE {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(BoardError::StillOn { volts });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Identities of fan controller and regulator, and the regulator's limits. The rail stays off.
+    pub async fn prepare(&mut self) -> Result<(), BoardError> {
+        self.fan.prepare(&mut self.controller).await?;
+        self.fan.run_full(&mut self.controller).await?;
+        self.rail.prepare(&mut self.controller).await
+    }
+
+    /// Waits until the fan turns. Errors with [`Fault::Fan`] when it does not in time.
+    pub async fn prove_fan(&mut self, profile: &Profile) -> Result<(), Fault> {
+        let deadline = Instant::now() + Duration::from_millis(profile.fan.spin_up_ms.into());
+        let mut turning = 0;
+        loop {
+            let rpm = self.fan.rpm(&mut self.controller).await?;
+            turning = if rpm >= profile.fan.min_rpm { turning + 1 } else { 0 };
+            if turning == FAN_LOOKS {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Fault::Fan { rpm, min: profile.fan.min_rpm });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Rail on, measured within limits, reset released. The caller has seen the fan turn.
+    ///
+    /// Looks at the fan once more itself, so that no path through the program leads past it.
+    pub async fn power_up(&mut self, profile: &Profile) -> Result<(), Fault> {
+        self.controller.set_pin(self.reset_pin, false).await?;
+        let rpm = self.fan.rpm(&mut self.controller).await?;
+        if rpm < profile.fan.min_rpm {
+            return Err(Fault::Fan { rpm, min: profile.fan.min_rpm });
+        }
+        self.rail.switch_on(&mut self.controller).await?;
+        let rail = &profile.rail;
+        let deadline = Instant::now() + Duration::from_millis(rail.rise_ms.into());
+        loop {
+            let volts = self.rail.volts(&mut self.controller).await?;
+            if volts > rail.max_volts || (volts < rail.min_volts && Instant::now() > deadline) {
+                return Err(Fault::Rail { volts, min: rail.min_volts, max: rail.max_volts });
+            }
+            if volts >= rail.min_volts {
+                break;
+            }
+            sleep(LOOK).await;
+        }
+        self.controller.set_pin(self.reset_pin, true).await?;
+        sleep(Duration::from_millis(profile.controller.reset_settle_ms.into())).await;
+        Ok(())
+    }
+
+    /// Everything that the limits are about. A device that does not answer leaves its values out.
+    pub async fn sample(&mut self) -> Sample {
+        let rail_volts = self.rail.volts(&mut self.controller).await;
+        if let Err(error @ (BoardError::Silent { .. } | BoardError::Port(_))) = &rail_volts {
+            return Sample { silent: Some(error.to_string()), ..Default::default() };
+        }
+        Sample {
+            silent: None,
+            rail_volts: rail_volts.ok(),
+            fan_rpm: self.fan.rpm(&mut self.controller).await.ok(),
+            chip_celsius: self.fan.chip_celsius(&mut self.controller).await.ok().flatten(),
+            board_celsius: self.fan.board_celsius(&mut self.controller).await.ok(),
+        }
+    }
+}
+
+fn open_controller(controller: &Controller) -> Result<BitaxeRaw, BoardError> {
+    match controller.kind {
+        ControllerKind::BitaxeRaw => BitaxeRaw::open(Path::new(&controller.port), controller.baud),
+    }
+}

@@ -1,0 +1,156 @@
+//! One chain of chips: brought up, then hashing until something is wrong with it.
+//!
+//! In: works from the work path. Out: job frames on the wire, nonces on the work path, counters in the status. Knows nothing of power: it starts when its chips have voltage and are out of reset, and whoever
+//! drops it takes care of them.
+
+mod bring_up;
+mod hashing;
+mod jobs;
+
+use std::time::{Duration, Instant};
+
+use adit_asic::{Chip, OutOfRange, Parser, Response, Width};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::{
+    port::{Port, PortError},
+    profile::ChainProfile,
+    status::{Stage, Status},
+    work_path::WorkPath,
+};
+
+/// Version bits that chips roll until a work says otherwise (BIP 320).
+const ALL_VERSION_BITS: u32 = 0x1fff_e000;
+
+/// Why a chain is given up. The machine takes power off and tries again later.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainFault {
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error("{found} of {expected} {chip} answered")]
+    Count { found: u16, expected: u16, chip: &'static str },
+    #[error("a chip of model {model:04x} answered, expected {chip}")]
+    Model { model: u16, chip: &'static str },
+    #[error("chips answered at addresses that they were not given")]
+    Addresses,
+    #[error("no answer from the chips for {seconds} s")]
+    Silent { seconds: u64 },
+    #[error(transparent)]
+    Frequency(#[from] OutOfRange),
+}
+
+/// What a chain works with. All counters go to the status at once.
+pub struct Chain<'a> {
+    index: u8,
+    profile: &'a ChainProfile,
+    chip: &'static Chip,
+    port: Port,
+    parser: Parser,
+    path: &'a WorkPath,
+    status: &'a Status,
+    oddities: Oddities,
+}
+
+/// Kinds of impossible replies, to log each once.
+#[derive(Debug, Clone, Copy)]
+enum Oddity {
+    Crc,
+    Register,
+    Job,
+    Version,
+    Chip,
+}
+
+#[derive(Debug, Default)]
+struct Oddities {
+    logged: [bool; 5],
+}
+
+/// Runs one chain. Ends only with the reason why it cannot go on; may be dropped at any time.
+pub async fn run(
+    index: u8,
+    profile: &ChainProfile,
+    path: &WorkPath,
+    status: &Status,
+) -> Result<std::convert::Infallible, ChainFault> {
+    let reset_baud = adit_asic::register::baud(adit_asic::register::RESET_DIVIDER);
+    let mut chain = Chain {
+        index,
+        profile,
+        chip: profile.chip(),
+        port: Port::open(&profile.port, reset_baud)?,
+        parser: Parser::new(Width::Eleven),
+        path,
+        status,
+        oddities: Oddities::default(),
+    };
+    chain.status.chain(index, |chain| {
+        chain.chips_found = 0;
+        chain.mhz = 0.0;
+        chain.baud = reset_baud;
+    });
+    chain.bring_up().await?;
+    chain.status.stage_of(index, Stage::Hashing);
+    chain.hash().await
+}
+
+impl Chain<'_> {
+    /// Reads what the line has and hands every response to `each`. Waits until there is something; may be dropped while it waits.
+    async fn receive(&mut self, mut each: impl FnMut(&mut Self, Response, u64)) -> Result<(), ChainFault> {
+        let mut buffer = [0; 256];
+        let count = self.port.read(&mut buffer).await?;
+        let received_us = adit_sys::clock::monotonic_us();
+        let before = self.parser.counters().crc_errors;
+        for byte in &buffer[..count] {
+            if let Some(response) = self.parser.push(*byte) {
+                each(self, response, received_us);
+            }
+        }
+        let wrong = self.parser.counters().crc_errors - before;
+        if wrong > 0 {
+            self.status.chain(self.index, |chain| chain.crc_errors += wrong);
+            self.odd(Oddity::Crc, "a response with a wrong checksum");
+        }
+        Ok(())
+    }
+
+    /// Takes responses until none has come for `silence`, at most until `deadline`.
+    async fn receive_until_silent(
+        &mut self,
+        first: Duration,
+        silence: Duration,
+        deadline: Duration,
+        mut each: impl FnMut(Response),
+    ) -> Result<(), ChainFault> {
+        let end = Instant::now() + deadline;
+        let mut patience = first;
+        while Instant::now() < end {
+            let mut heard = false;
+            let one = self.receive(|_, response, _| {
+                heard = true;
+                each(response);
+            });
+            match timeout(patience, one).await {
+                Ok(result) => result?,
+                Err(_silent) => return Ok(()),
+            }
+            if heard {
+                patience = silence;
+            }
+        }
+        Ok(())
+    }
+
+    /// A reply that cannot be: counted, and logged the first time.
+    fn impossible(&mut self, kind: Oddity, what: &'static str) {
+        self.status.chain(self.index, |chain| chain.impossible += 1);
+        self.odd(kind, what);
+    }
+
+    fn odd(&mut self, kind: Oddity, what: &'static str) {
+        if !std::mem::replace(&mut self.oddities.logged[kind as usize], true) {
+            warn!(chain = self.index, what, "corrupt or impossible reply; further ones are only counted");
+        }
+    }
+}

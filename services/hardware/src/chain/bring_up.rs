@@ -1,0 +1,136 @@
+//! From reset to ready for jobs: the chip's start-up list, carried out and checked.
+
+use std::time::Duration;
+
+use adit_asic::{
+    Response, Width,
+    command::{self, Target},
+    init::{Action, actions},
+    register,
+};
+use tokio::time::sleep;
+use tracing::info;
+
+use super::{ALL_VERSION_BITS, Chain, ChainFault, Oddity};
+use crate::status::Stage;
+
+/// How long the nearest chip may take for its first answer, and the pause that means that all have answered. An answer takes 1 ms on the slowest line.
+const FIRST_ANSWER: Duration = Duration::from_millis(500);
+const SILENCE: Duration = Duration::from_millis(50);
+/// A line that never falls silent is not a chain.
+const COUNTING: Duration = Duration::from_secs(5);
+/// Noise may cost an answer: so often are the chips counted before power is cycled.
+const COUNTS: u32 = 3;
+
+/// What a round of counting has heard.
+#[derive(Default)]
+struct Heard {
+    chips: u16,
+    stranger: Option<u16>,
+    /// One bit an address.
+    addresses: [u64; 4],
+    others: u64,
+}
+
+impl Chain<'_> {
+    pub(super) async fn bring_up(&mut self) -> Result<(), ChainFault> {
+        self.status.stage_of(self.index, Stage::Enumerate);
+        self.port.discard_input()?;
+        self.parser.restart(Width::Eleven);
+        let gap = Duration::from_millis(self.profile.write_gap_ms.into());
+        let setup = self.profile.setup(ALL_VERSION_BITS);
+        for action in actions(self.chip, &setup)? {
+            match action {
+                Action::Send(frame) => {
+                    self.port.write(frame.as_bytes()).await?;
+                    if !gap.is_zero() {
+                        sleep(gap).await;
+                    }
+                }
+                Action::CountChips(frame) => {
+                    self.count(frame.as_bytes()).await?;
+                }
+                Action::RampBegins => self.status.stage_of(self.index, Stage::Ramp),
+                Action::Wait { ms } => sleep(Duration::from_millis(ms.into())).await,
+                Action::HostBaud(baud) => {
+                    self.port.set_baud(baud)?;
+                    self.port.discard_input()?;
+                    self.parser.restart(Width::Eleven);
+                }
+            }
+        }
+        self.check_addresses().await?;
+        let (pll, _) = self.chip.set_frequency(setup.ramp.target)?;
+        let mhz = pll.frequency();
+        self.status.chain(self.index, |chain| {
+            chain.mhz = mhz.mhz();
+            chain.baud = self.profile.baud;
+        });
+        info!(
+            target: "adit_hardware",
+            chain = self.index,
+            chip = %self.chip.name,
+            chips = self.profile.chips,
+            mhz = %mhz,
+            baud = self.profile.baud,
+            "chain up"
+        );
+        Ok(())
+    }
+
+    /// After everything: every chip is there, has its own address, and understands the line rate.
+    async fn check_addresses(&mut self) -> Result<(), ChainFault> {
+        let heard = self.count(command::read(Target::All, register::CHIP_ID).as_bytes()).await?;
+        let distinct: u32 = heard.addresses.iter().map(|word| word.count_ones()).sum();
+        if distinct != u32::from(self.profile.chips) {
+            return Err(ChainFault::Addresses);
+        }
+        Ok(())
+    }
+
+    /// Asks all chips who they are until as many answer as there should be.
+    async fn count(&mut self, question: &[u8]) -> Result<Heard, ChainFault> {
+        let expected = self.profile.chips;
+        let mut most = 0;
+        let mut stranger = None;
+        for _ in 0..COUNTS {
+            self.port.write(question).await?;
+            let mut heard = Heard::default();
+            let id = self.chip.id;
+            self.receive_until_silent(FIRST_ANSWER, SILENCE, COUNTING, |response| heard.add(response, id))
+                .await?;
+            for _ in 0..heard.others {
+                self.impossible(Oddity::Register, "an answer to no question");
+            }
+            most = most.max(heard.chips);
+            stranger = stranger.or(heard.stranger);
+            self.status.chain(self.index, |chain| chain.chips_found = most);
+            if heard.chips == expected && heard.stranger.is_none() {
+                return Ok(heard);
+            }
+        }
+        match stranger {
+            Some(model) => Err(ChainFault::Model { model, chip: self.chip.name }),
+            None => Err(ChainFault::Count { found: most, expected, chip: self.chip.name }),
+        }
+    }
+}
+
+impl Heard {
+    fn add(&mut self, response: Response, id: u16) {
+        match response {
+            Response::Register { value, chip, register: register::CHIP_ID } => {
+                let model = (value >> 16) as u16;
+                if model == id {
+                    self.chips = self.chips.saturating_add(1);
+                    self.addresses[usize::from(chip >> 6)] |= 1 << (chip & 63);
+                } else {
+                    self.stranger = Some(model);
+                }
+            }
+            Response::Register { .. } => self.others += 1,
+            // A chip that was not reset may still be hashing.
+            Response::Nonce { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A serial port that is ours alone: locked, non-blocking, every wait bounded.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use adit_sys::tty;
+use rustix::fs::{FlockOperation, flock};
+use tokio::{io::unix::AsyncFd, time::timeout};
+
+/// The port took no byte for this long: the other end does not drain it.
+const WRITE: Duration = Duration::from_secs(1);
+
+/// How far a port's real rate may be from the one asked for: a UART samples ten bits a byte, half a bit is 5 %, both ends share it.
+const RATE_TOLERANCE_PERCENT: u32 = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    #[error("{}: {source}", path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{}: held by another process", path.display())]
+    Held { path: PathBuf },
+    #[error("{}: does {real} baud when asked for {wanted}", path.display())]
+    Rate { path: PathBuf, wanted: u32, real: u32 },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{}: the line takes no bytes", path.display())]
+    Stuck { path: PathBuf },
+}
+
+/// An open port. Dropping it releases the lock.
+#[derive(Debug)]
+pub struct Port {
+    fd: AsyncFd<OwnedFd>,
+    path: PathBuf,
+}
+
+impl Port {
+    /// Opens and locks a port. The lock ends with the process that holds it, however it ends.
+    pub fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
+        let failed = |source| PortError::Open { path: path.to_owned(), source };
+        let fd = tty::open(path, baud).map_err(failed)?;
+        flock(&fd, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| PortError::Held { path: path.to_owned() })?;
+        let port = Self { fd: AsyncFd::new(fd).map_err(failed)?, path: path.to_owned() };
+        port.check_rate(baud)?;
+        Ok(port)
+    }
+
+    /// Changes the line rate. The caller has waited until the last byte left.
+    pub fn set_baud(&self, baud: u32) -> Result<(), PortError> {
+        tty::set_baud(self.fd.get_ref(), baud).map_err(|source| self.failed(source))?;
+        self.check_rate(baud)
+    }
+
+    /// Drops what arrived and was not read.
+    pub fn discard_input(&self) -> Result<(), PortError> {
+        tty::discard_input(self.fd.get_ref()).map_err(|source| self.failed(source))
+    }
+
+    /// Waits for bytes and takes them. May be dropped while it waits: nothing is lost.
+    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, PortError> {
+        loop {
+            let mut ready = self.fd.readable().await.map_err(|source| self.failed(source))?;
+            match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut *buffer)?)) {
+                Ok(Ok(0)) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(Ok(count)) => return Ok(count),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(source)) => return Err(self.failed(source)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Gives all bytes to the line; waits at most a second for room.
+    pub async fn write(&self, mut bytes: &[u8]) -> Result<(), PortError> {
+        while !bytes.is_empty() {
+            let written = timeout(WRITE, self.write_some(bytes))
+                .await
+                .map_err(|_| PortError::Stuck { path: self.path.clone() })??;
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+
+    async fn write_some(&self, bytes: &[u8]) -> Result<usize, PortError> {
+        loop {
+            let mut ready = self.fd.writable().await.map_err(|source| self.failed(source))?;
+            match ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
+                Ok(Ok(count)) => return Ok(count),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(source)) => return Err(self.failed(source)),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    fn check_rate(&self, wanted: u32) -> Result<(), PortError> {
+        let real = tty::baud(self.fd.get_ref()).map_err(|source| self.failed(source))?;
+        if real.abs_diff(wanted) > wanted / 100 * RATE_TOLERANCE_PERCENT {
+            return Err(PortError::Rate { path: self.path.clone(), wanted, real });
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> PortError {
+        PortError::Io { path: self.path.clone(), source }
+    }
+}

@@ -1,0 +1,229 @@
+//! The work path: work from adit-miner to the chains, credits and nonces back. Contract: `docs/work-frames.md`.
+//!
+//! What a frame means is decided in [`state`], without IO. This shell carries packets between the socket of the present holder and the chains' tasks. It allocates only when a
+//! holder comes, never waits for the miner, and closes the path to nobody but a holder whose successor came.
+
+mod state;
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    os::fd::OwnedFd,
+};
+
+use adit_sys::seqpacket;
+use adit_work::frame::{FromHardware, MAX_LEN, Nonce, ToHardware, Work};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{Notify, mpsc},
+};
+use tracing::{info, warn};
+
+pub use self::state::QUEUE;
+use self::state::{State, Verdict};
+
+/// Packets that are read in one go before the chains get their turn.
+const BURST: usize = 64;
+
+/// What has been counted since the start, over all holders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets that are no frame.
+    pub refused: u64,
+    /// Works of older generations.
+    pub stale: u64,
+    /// Works beyond the credit, repeated, or for a chain that is not there.
+    pub unasked: u64,
+    /// Nonces and credits that the miner did not take in time.
+    pub dropped: u64,
+}
+
+/// Names a work in a chain's job table across holders and generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Epoch {
+    pub path: u32,
+    pub generation: u32,
+}
+
+/// One for the whole driver. Chains share it within one thread.
+#[derive(Debug)]
+pub struct WorkPath {
+    state: RefCell<State>,
+    holder: RefCell<Option<AsyncFd<OwnedFd>>>,
+    /// One a chain: something changed that it should look at.
+    changed: Vec<Notify>,
+    counters: Cell<Counters>,
+    warned: Cell<bool>,
+}
+
+impl WorkPath {
+    pub fn new(chains: u8) -> Self {
+        Self {
+            state: RefCell::new(State::new(chains)),
+            holder: RefCell::new(None),
+            changed: (0..chains).map(|_| Notify::new()).collect(),
+            counters: Cell::default(),
+            warned: Cell::default(),
+        }
+    }
+
+    /// Serves one holder after the other. Never ends; may be dropped at any time.
+    pub async fn serve(&self, holders: &mut mpsc::Receiver<OwnedFd>) {
+        loop {
+            tokio::select! {
+                biased;
+                next = holders.recv() => match next {
+                    Some(socket) => self.begin(socket),
+                    None => std::future::pending().await,
+                },
+                () = self.readable() => self.read_burst(),
+            }
+        }
+    }
+
+    /// The work that `chain` should send next, which stays in the queue until [`WorkPath::written`].
+    pub fn next(&self, chain: u8) -> Option<(Epoch, Work)> {
+        let state = self.state.borrow();
+        state.next(chain).map(|work| (state.epoch(), work))
+    }
+
+    /// What the chain is to search for now; works of other epochs are stale.
+    pub fn epoch(&self) -> Epoch {
+        self.state.borrow().epoch()
+    }
+
+    /// `work`, from [`WorkPath::next`], is on the wire: the miner may send another one.
+    pub fn written(&self, chain: u8, epoch: Epoch, work: &Work) {
+        self.state.borrow_mut().written(chain, epoch, work.sequence);
+        self.announce();
+    }
+
+    /// Sends credits that have not been announced, also those that the miner did not take earlier.
+    pub fn announce(&self) {
+        while let Some(credit) = self.state.borrow().unannounced() {
+            if !self.send(&credit) {
+                return;
+            }
+            self.state.borrow_mut().announced(&credit);
+        }
+    }
+
+    /// Waits until `chain` has something new to look at.
+    pub async fn changed(&self, chain: u8) {
+        self.changed[usize::from(chain)].notified().await;
+    }
+
+    /// A nonce for the holder of `path`; one for a holder before is dropped.
+    pub fn nonce(&self, path: u32, nonce: Nonce) {
+        if self.epoch().path == path && !self.send(&FromHardware::Nonce(nonce)) {
+            self.count(|counters| counters.dropped += 1);
+        }
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+
+    fn begin(&self, socket: OwnedFd) {
+        let socket = match AsyncFd::new(socket) {
+            Ok(socket) => socket,
+            Err(error) => return warn!(%error, "work path cannot be polled"),
+        };
+        self.holder.replace(Some(socket));
+        let hello = self.state.borrow_mut().begin();
+        self.send(&hello);
+        self.wake_all();
+        info!("work path has a holder");
+    }
+
+    fn end(&self) {
+        self.holder.replace(None);
+        self.state.borrow_mut().begin();
+        self.wake_all();
+        info!("work path closed");
+    }
+
+    async fn readable(&self) {
+        // The borrow must not live across the wait, in which a new holder may come.
+        let waiting = std::future::poll_fn(|context| match self.holder.borrow().as_ref() {
+            Some(socket) => socket.poll_read_ready(context).map(|ready| {
+                // Cleared by `read_burst` when there is nothing left; an error shows when reading.
+                drop(ready);
+            }),
+            None => std::task::Poll::Pending,
+        });
+        waiting.await;
+    }
+
+    fn read_burst(&self) {
+        let mut packet = [0; MAX_LEN];
+        for _ in 0..BURST {
+            let received = match self.holder.borrow().as_ref() {
+                None => return,
+                Some(socket) => seqpacket::receive(socket.get_ref(), &mut packet),
+            };
+            match received {
+                Ok(0) => return self.end(),
+                Ok(length) => self.take(&packet[..length]),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return self.clear_ready(),
+                    io::ErrorKind::InvalidData => self.refuse(&"packet longer than any frame"),
+                    io::ErrorKind::Interrupted => {}
+                    _ => return self.end(),
+                },
+            }
+        }
+    }
+
+    fn clear_ready(&self) {
+        let holder = self.holder.borrow();
+        let Some(socket) = holder.as_ref() else { return };
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        if let std::task::Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(&mut context) {
+            // Read once more within try_io: a packet that came since must not be lost sight of.
+            let mut peek = [0; 1];
+            let _ = ready.try_io(|fd| match rustix::net::recv(fd, &mut peek, rustix::net::RecvFlags::PEEK) {
+                Ok(_) => Ok(()),
+                Err(error) => Err(error.into()),
+            });
+        }
+    }
+
+    fn take(&self, packet: &[u8]) {
+        let frame = match ToHardware::decode(packet) {
+            Ok(frame) => frame,
+            Err(error) => return self.refuse(&error),
+        };
+        let verdict = self.state.borrow_mut().take(frame);
+        match verdict {
+            Verdict::Queued(chain) => self.changed[usize::from(chain)].notify_one(),
+            Verdict::NewGeneration => self.wake_all(),
+            Verdict::Stale => self.count(|counters| counters.stale += 1),
+            Verdict::Unasked => self.count(|counters| counters.unasked += 1),
+            Verdict::Nothing => {}
+        }
+    }
+
+    fn wake_all(&self) {
+        self.changed.iter().for_each(Notify::notify_one);
+    }
+
+    fn send(&self, frame: &FromHardware) -> bool {
+        let holder = self.holder.borrow();
+        let Some(socket) = holder.as_ref() else { return true };
+        seqpacket::send(socket.get_ref(), frame.encode().as_bytes()).is_ok()
+    }
+
+    fn refuse(&self, reason: &dyn std::fmt::Display) {
+        self.count(|counters| counters.refused += 1);
+        if !self.warned.replace(true) {
+            warn!(%reason, "work path: a packet is no frame; further ones are only counted");
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        change(&mut counters);
+        self.counters.set(counters);
+    }
+}

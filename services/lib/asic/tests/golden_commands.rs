@@ -1,0 +1,194 @@
+//! Commands and checksums against frames that logic analysers and other people's firmware have seen (`docs/asic.md` names the sources).
+
+use adit_asic::{
+    crc5, crc16,
+    command::{Target, chain_inactive, read, set_address, write},
+    register,
+};
+
+fn bytes(text: &str) -> Vec<u8> {
+    hex::decode(text.replace(' ', "")).unwrap()
+}
+
+fn assert_frame(frame: adit_asic::Frame, golden: &str) {
+    assert_eq!(hex::encode_upper(frame.as_bytes()), golden.replace(' ', ""));
+}
+
+/// Frames of the new generation, whole.
+const CAPTURED: &[&str] = &[
+    "55AA400500001C",
+    "55AA4005020001",
+    "55AA4005040003",
+    "55AA4005FA0000",
+    "55AA4005FE001F",
+    "55AA520500000A",
+    "55AA5305000003",
+    "55AA510900A49000FFFF1C",
+    "55AA510900A80007000003",
+    "55AA510900A80000000001",
+    "55AA51090018F000C10004",
+    "55AA51090018FF0FC10000",
+    "55AA51090018B000C10014",
+    "55AA5109003C80008B0012",
+    "55AA5109003C8000800C11",
+    "55AA5109003C800080181F",
+    "55AA5109003C800085400C",
+    "55AA5109003C8000802019",
+    "55AA5109003C8000800805",
+    "55AA5109003C80008DEE1B",
+    "55AA51090014000000FF08",
+    "55AA51090058000111110D",
+    "55AA510900580211111106",
+    "55AA510900540000000218",
+    "55AA51090054000000031D",
+    "55AA510900B9000044800D",
+    "55AA510900281130020003",
+    "55AA51090028113000001E",
+    "55AA51090028013000001A",
+    "55AA5109001000001EB50F",
+    "55AA51090010000015A40A",
+    "55AA510900100000138108",
+    "55AA510900100000151C02",
+    "55AA510900100000115A04",
+    "55AA410900A8000701F015",
+    "55AA410900A80000000203",
+    "55AA41090018F000C1000C",
+    "55AA41090018B000C1001C",
+    "55AA4109003C80008B001A",
+    "55AA4109003C8000800C19",
+    "55AA4109003C8000801817",
+    "55AA4109003C800082AA05",
+    "55AA4109003C8000854004",
+    "55AA4109003C800080080D",
+    "55AA4109003C8000802011",
+    "55AA4109002C007C000303",
+    "55AA4109D62C001700031F",
+    "55AA410901001370 00010A",
+    "55AA5109000850D2024005",
+    "55AA5109000840A8023003",
+    "55AA5109000850C0023005",
+    "55AA5109000850DA01411F",
+    "55AA510900084068022101",
+];
+
+/// Frames of other chips, without preamble: BM1397, BM1391, BM1387. The checksum is the same.
+const OTHER_CHIPS: &[&str] = &[
+    "51 09 00 80 00 00 00 00 1C",
+    "51 09 00 84 00 00 00 00 11",
+    "51 09 00 20 00 00 00 01 02",
+    "51 09 00 3C 80 00 80 74 10",
+    "51 09 00 14 00 00 00 00 1C",
+    "51 09 00 68 C0 70 01 11 00",
+    "51 09 00 28 06 00 00 0F 18",
+    "51 09 00 18 00 00 7A 31 15",
+    "51 09 00 18 00 00 60 31 00",
+    "51 09 00 18 00 00 61 31 1C",
+    "51 09 00 70 0F 0F 0F 00 19",
+    "51 09 00 08 40 A0 02 25 16",
+    "40 05 03 00 1D",
+    "42 05 24 1C 11",
+    "41 09 00 00 13 93 00 AB 08",
+    "41 09 00 08 40 B8 02 11 06",
+    "51 09 00 14 00 00 00 FC 07",
+    "51 09 00 3C 00 AA 84 AA 00",
+    "51 09 00 3C 80 00 80 04 1C",
+    "51 09 00 60 80 10 3F 77 17",
+    "54 05 00 00 19",
+    "55 05 00 00 10",
+    "41 05 00 00 15",
+    "41 05 04 00 0A",
+    "41 05 08 00 0E",
+    "41 05 0C 00 11",
+    "41 05 F4 00 10",
+    "41 05 F8 00 14",
+    "41 05 FC 00 0B",
+    "48 09 00 0C 00 68 02 21 02",
+    "48 09 04 0C 00 68 02 21 19",
+    "58 09 00 0C 00 68 02 21 0A",
+    "58 09 00 1C 40 20 9A 80 00",
+    "58 09 00 1C 40 20 81 80 09",
+    "58 09 00 18 00 00 00 FC 06",
+    "58 09 00 18 00 00 00 FF 09",
+];
+
+#[test]
+fn crc5_of_every_captured_command_is_its_last_byte() {
+    for frame in CAPTURED.iter().map(|frame| bytes(&frame[4..])).chain(OTHER_CHIPS.iter().map(|f| bytes(f))) {
+        let (crc, body) = frame.split_last().unwrap();
+        assert_eq!(crc5(body), *crc, "{frame:02X?}");
+    }
+}
+
+#[test]
+fn every_captured_command_of_this_generation_is_built_byte_for_byte() {
+    for golden in CAPTURED {
+        let frame = bytes(golden);
+        let built = match frame[2] {
+            0x40 => set_address(frame[4]),
+            0x53 => chain_inactive(),
+            0x52 => read(Target::All, frame[5]),
+            header => {
+                let target = if header & 0x10 == 0 { Target::Chip(frame[4]) } else { Target::All };
+                write(target, frame[5], u32::from_be_bytes(frame[6..10].try_into().unwrap()))
+            }
+        };
+        assert_frame(built, golden);
+    }
+}
+
+#[test]
+fn one_chip_can_be_read() {
+    assert_frame(read(Target::Chip(0x24), 0x1c), "55AA 42 05 24 1C 11");
+}
+
+/// Bodies of BM1387 jobs from the open FPGA's test bench.
+#[test]
+fn crc16_is_that_of_the_job_vectors() {
+    let body = |id: u8, fill: u8| {
+        let mut body = vec![0; 54 - 2];
+        body[0] = 0x21;
+        body[1] = 0x36;
+        body[2] = id;
+        body[3] = 1;
+        body[8..20].fill(fill);
+        body
+    };
+    assert_eq!(crc16(&body(0, 0xff)), 0x5fd3);
+    let zeros = |id| {
+        let mut zeros = body(id, 0);
+        zeros[3] = 1;
+        zeros
+    };
+    assert_eq!(crc16(&zeros(1)), 0x8aef);
+    assert_eq!(crc16(&zeros(0)), 0x9899);
+}
+
+#[test]
+fn computed_registers_are_the_captured_ones() {
+    let all = |register, value| write(Target::All, register, value);
+    assert_frame(all(register::TICKET_MASK, register::ticket_mask(8)), "55AA51090014000000FF08");
+    assert_frame(all(0xa4, register::version_rolling(0x1fff_e000)), "55AA510900A49000FFFF1C");
+    assert_frame(all(register::UART_BAUD, register::uart_baud(2)), "55AA510900281130020003");
+    assert_frame(all(register::UART_BAUD, register::uart_baud(0)), "55AA51090028113000001E");
+}
+
+#[test]
+fn ticket_masks_are_bit_reversed_byte_by_byte() {
+    let masks = [(6, 0xfc), (8, 0xff), (9, 0x80ff), (10, 0xc0ff), (11, 0xe0ff), (16, 0xffff), (0, 0)];
+    for (bits, mask) in masks {
+        assert_eq!(register::ticket_mask(bits), mask, "2^{bits}");
+    }
+    assert_eq!(register::ticket_mask(32), u32::MAX);
+}
+
+#[test]
+fn dividers_give_the_line_rates_of_the_captures() {
+    assert_eq!([26, 2, 1, 0].map(register::baud), [115_740, 1_041_666, 1_562_500, 3_125_000]);
+}
+
+#[test]
+fn nonce_offsets_are_those_of_the_s21_pro() {
+    let chips = std::num::NonZeroU16::new(65).unwrap();
+    let offset = |chip| register::nonce_offset(chip, chips);
+    assert_eq!([offset(0), offset(1), offset(64)], [0x8000_0000, 0x8000_03f1, 0x8000_fc10]);
+}
