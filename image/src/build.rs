@@ -56,7 +56,7 @@ pub fn parts(
     let packages: Vec<&str> =
         PACKAGES.into_iter().chain(options.packages.iter().map(String::as_str)).collect();
     let programs =
-        CrossBuild::prepare(tree, &board.rust_target, options.rust_std, cache)?.build(&packages, folder)?;
+        CrossBuild::prepare(tree, &board.target, options.rust_std, cache)?.build(&packages, folder)?;
     let overlays = std::iter::once(tree.overlay()).chain(options.overlays.iter().cloned()).collect();
     Ok(Parts { kernel, programs, overlays, key })
 }
@@ -70,6 +70,10 @@ pub fn build(
     out: &Path,
 ) -> Result<Report> {
     let start = Instant::now();
+    if let Some(config) = &options.config {
+        let bytes = fs::read(config).at("reading", config)?;
+        adit_config::Config::parse_bytes(&bytes, &config.display().to_string())?;
+    }
     fs::create_dir_all(out).at("creating", out)?;
     // Nothing half made under the names that others read.
     let unfinished = out.join(".unfinished");
@@ -100,12 +104,13 @@ pub fn build(
         built,
     };
     disk::build(&inputs, &unfinished.join("disk.img"))?;
-    if let Some(flash) = &board.flash {
-        qemu::flash(board, flash, &unfinished.join("flash.img"))?;
+    if let Some(emulated) = &board.qemu {
+        qemu::flash(board, emulated, &unfinished.join("flash.img"))?;
         qemu::control_tree(board, &parts.key, &unfinished.join("control.dtb"))?;
     }
     let report = Report::new(&slot, &parts.programs)?;
     report.write(&unfinished.join("report.json"))?;
+    cache::remove(&unfinished.join("programs"))?;
 
     for entry in fs::read_dir(&unfinished).at("reading", &unfinished)? {
         let from = entry.at("reading", &unfinished)?.path();

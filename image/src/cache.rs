@@ -40,6 +40,11 @@ pub(crate) struct Lock {
 }
 
 impl Cache {
+    /// The cache that [`Cache::open`] finds when nobody chooses one.
+    pub fn from_environment() -> Result<Self> {
+        Self::open(None)
+    }
+
     /// The folder given, else `$ADIT_CACHE`, `$XDG_CACHE_HOME/adit`, `~/.cache/adit`; made when it is missing.
     pub fn open(chosen: Option<&Path>) -> Result<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -54,15 +59,20 @@ impl Cache {
         Ok(Cache { root })
     }
 
-    /// A folder that is kept, without a key.
-    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// Where the products are.
+    pub fn folder(&self) -> &Path {
+        &self.root
+    }
+
+    /// A folder inside that is kept, without a key.
+    pub(crate) fn subfolder(&self, name: &str) -> Result<PathBuf> {
         let path = self.root.join(name);
         fs::create_dir_all(&path).at("creating", &path)?;
         Ok(path)
     }
 
     pub(crate) fn lock(&self, name: &str) -> Result<Lock> {
-        let path = self.folder("locks")?.join(name);
+        let path = self.subfolder("locks")?.join(name);
         let file = File::options().create(true).append(true).open(&path).at("opening", &path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -90,7 +100,7 @@ impl Cache {
         if place.exists() {
             return Ok(());
         }
-        let unfinished = self.folder("unfinished")?.join(&*name);
+        let unfinished = self.subfolder("unfinished")?.join(&*name);
         remove(&unfinished)?;
         fs::create_dir(&unfinished).at("creating", &unfinished)?;
         make(&unfinished)?;

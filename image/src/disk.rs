@@ -15,7 +15,7 @@ use gpt::disk::LogicalBlockSize;
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition_types::{OperatingSystem, Type};
 
-use crate::board::{Board, Partition};
+use crate::board::{Board, Content, Partition};
 use crate::error::{At as _, Error, Result};
 use crate::names;
 use crate::progress::step;
@@ -55,31 +55,37 @@ fn write(inputs: &DiskInputs<'_>, image: &Path) -> Result<()> {
     let end = places.last().map_or(ALIGNMENT, |(_, start, bytes)| start + bytes);
     // The last MiB holds the table's second copy.
     let mut disk = SparseFile::create(image, end + ALIGNMENT)?;
-    let start = |name: &str| {
-        let place = places.iter().find(|(partition, _, _)| partition.name == name);
-        place.map(|(_, start, _)| *start).ok_or_else(|| board.no_partition(name))
-    };
 
-    let loader = loader::file_system(inputs, board.partition("loader")?.bytes)?;
-    disk.write(start("loader")?, &loader)?;
-    let [first, second] = &inputs.boot_state;
-    disk.write(start("bootstate")?, first)?;
-    disk.write(start("bootstate")? + SECOND_COPY_OFFSET, second)?;
-    for (slot, files) in [(Slot::A, inputs.slot_a), (Slot::B, inputs.slot_b)] {
-        for (kind, path) in [("boot", files.boot()), ("root", files.root())] {
-            let name = format!("{kind}_{}", slot.suffix());
-            let bytes = fs::read(&path).at("reading", &path)?;
-            let limit = board.partition(&name)?.bytes;
-            if bytes.len() as u64 > limit {
-                let what = format!("{} for partition {name}", path.display());
-                return Err(Error::TooLarge { what, bytes: bytes.len() as u64, limit });
+    for (partition, start, bytes) in &places {
+        match partition.content {
+            Content::Fat => disk.write(*start, &loader::file_system(inputs, *bytes)?)?,
+            Content::State => {
+                let [first, second] = &inputs.boot_state;
+                disk.write(*start, first)?;
+                disk.write(start + SECOND_COPY_OFFSET, second)?;
             }
-            disk.write(start(&name)?, &bytes)?;
+            Content::Fit => disk.write(*start, &image_for(partition, &slot_of(inputs, partition).boot())?)?,
+            Content::Root => {
+                disk.write(*start, &image_for(partition, &slot_of(inputs, partition).root())?)?
+            }
+            Content::Ext4 => disk.write(*start, &data::file_system(board, *bytes, inputs.built)?)?,
         }
     }
-    let data = data::file_system(board, board.partition("data")?.bytes, inputs.built)?;
-    disk.write(start("data")?, &data)?;
     write_table(board, &places, &mut disk.into_file(), end + ALIGNMENT)
+}
+
+/// The slot that goes into this partition.
+fn slot_of<'a>(inputs: &DiskInputs<'a>, partition: &Partition) -> &'a SlotFiles {
+    if partition.name.ends_with(Slot::A.suffix()) { inputs.slot_a } else { inputs.slot_b }
+}
+
+fn image_for(partition: &Partition, path: &Path) -> Result<Vec<u8>> {
+    let image = fs::read(path).at("reading", path)?;
+    let (bytes, limit) = (image.len() as u64, partition.bytes());
+    if bytes > limit {
+        return Err(Error::TooLarge { what: path.display().to_string(), bytes, limit });
+    }
+    Ok(image)
 }
 
 /// Every partition with its first byte and its length.
@@ -87,8 +93,8 @@ fn places(board: &Board) -> Vec<(&Partition, u64, u64)> {
     let mut next = ALIGNMENT;
     let mut places = Vec::new();
     for partition in &board.partitions {
-        places.push((partition, next, partition.bytes));
-        next += partition.bytes;
+        places.push((partition, next, partition.bytes()));
+        next += partition.bytes();
     }
     places
 }

@@ -20,6 +20,9 @@ pub enum Error {
     TooLarge { what: String, bytes: u64, limit: u64 },
     #[error("the kernel's configuration does not keep what the fragments ask for:\n{}", .0.join("\n"))]
     DroppedOptions(Vec<String>),
+    /// Each problem of a unit's configuration on a line of its own, with file and line.
+    #[error(transparent)]
+    Config(#[from] adit_config::Errors),
     #[error("slot manifest")]
     Manifest(#[from] adit_slots::manifest::ManifestError),
     #[error("hash tree")]

@@ -1,15 +1,15 @@
 //! The boot image: one FIT with the kernel and a device tree for each slot. `conf-a` and `conf-b` are signed as wholes, so
 //! kernel, device tree and, in its `/chosen/bootargs`, the command line with the root hash cannot be recombined.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use adit_slots::Slot;
 use adit_slots::manifest::Root;
-use flate2::{Compression, GzBuilder};
+use flate2::GzBuilder;
 
-use crate::board::Board;
+use crate::board::{Board, Compression, Fit};
 use crate::error::{At as _, Error, Result};
 use crate::keys::{self, SigningKey};
 use crate::progress::step;
@@ -32,8 +32,8 @@ pub(crate) struct FitInputs<'a> {
 
 /// Writes the signed FIT to `image`; the compressed kernel's size.
 pub(crate) fn build(inputs: &FitInputs<'_>, work: &Path, image: &Path) -> Result<u64> {
-    let kernel = work.join("kernel.gz");
-    step("kernel compressed", || compress(inputs.kernel, &kernel))?;
+    let kernel = work.join("kernel");
+    step("kernel compressed", || compress(inputs.board, inputs.kernel, &kernel))?;
     step("boot image signed", || {
         for slot in Slot::BOTH {
             let arguments = arguments(inputs, slot)?;
@@ -42,7 +42,9 @@ pub(crate) fn build(inputs: &FitInputs<'_>, work: &Path, image: &Path) -> Result
         }
         let source = work.join("boot.its");
         fs::write(&source, its(inputs.board)).at("writing", &source)?;
-        sign(&source, work, inputs.key, inputs.built).arg(image).run()
+        let signed = work.join("boot.itb");
+        sign(&source, work, inputs.key, inputs.built).arg(&signed).run()?;
+        fs::copy(&signed, image).at("writing", image)
     })?;
     Ok(fs::metadata(&kernel).at("reading", &kernel)?.len())
 }
@@ -50,14 +52,16 @@ pub(crate) fn build(inputs: &FitInputs<'_>, work: &Path, image: &Path) -> Result
 /// Writes the device tree that U-Boot runs with: the board's, with the public key that every configuration must be signed by.
 pub(crate) fn control_tree(board: &Board, key: &SigningKey, work: &Path, control: &Path) -> Result<()> {
     // mkimage puts the public key where it verifies, as a by-product of signing something.
-    device_tree(board, None, control)?;
+    let tree = work.join("control.dtb");
+    device_tree(board, None, &tree)?;
     for slot in Slot::BOTH {
-        fs::copy(control, work.join(format!("fdt-{}.dtb", slot.suffix()))).at("copying", control)?;
+        fs::copy(&tree, work.join(format!("fdt-{}.dtb", slot.suffix()))).at("copying", &tree)?;
     }
-    let (source, kernel) = (work.join("boot.its"), work.join("kernel.gz"));
+    let (source, kernel) = (work.join("boot.its"), work.join("kernel"));
     fs::write(&kernel, b"nothing").at("writing", &kernel)?;
     fs::write(&source, its(board)).at("writing", &source)?;
-    sign(&source, work, key, 0).arg("-K").arg(control).arg(work.join("thrown-away.itb")).run()?;
+    sign(&source, work, key, 0).arg("-K").arg(&tree).arg(work.join("thrown-away.itb")).run()?;
+    fs::copy(&tree, control).at("writing", control)?;
     Ok(())
 }
 
@@ -72,17 +76,26 @@ fn sign(source: &Path, work: &Path, key: &SigningKey, built: u64) -> Tool {
         .arg("-r")
 }
 
-/// Gzip without a name and a time: the same bytes every time.
-fn compress(source: &Path, target: &Path) -> Result<()> {
+/// Writes the kernel as it goes into the boot image. Gzip without a name and a time: the same bytes every time.
+fn compress(board: &Board, source: &Path, target: &Path) -> Result<()> {
     let bytes = fs::read(source).at("reading", source)?;
-    let file = File::create(target).at("creating", target)?;
-    let mut writer = GzBuilder::new().mtime(0).write(file, Compression::best());
-    writer.write_all(&bytes).and_then(|()| writer.finish().map(drop)).at("writing", target)
+    let compressed = match board.fit.compression {
+        Compression::None => bytes,
+        Compression::Gzip => {
+            let mut writer = GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
+            writer.write_all(&bytes).and_then(|()| writer.finish()).at("compressing", source)?
+        }
+    };
+    let (bytes, limit) = (compressed.len() as u64, board.kernel.compressed_bytes_max);
+    if bytes > limit {
+        return Err(Error::TooLarge { what: "the compressed kernel".to_owned(), bytes, limit });
+    }
+    fs::write(target, compressed).at("writing", target)
 }
 
 /// The whole command line for `slot`: nothing else reaches the kernel.
 fn arguments(inputs: &FitInputs<'_>, slot: Slot) -> Result<String> {
-    let mut line = inputs.board.arguments(inputs.root, slot);
+    let mut line = inputs.board.arguments(inputs.root, slot)?;
     if !inputs.extra_arguments.is_empty() {
         line.push(' ');
         line.push_str(inputs.extra_arguments);
@@ -121,8 +134,11 @@ fn quoted(text: &str) -> String {
 
 /// The FIT's source. The configurations sign kernel and device tree together; their order says that there is no default.
 fn its(board: &Board) -> String {
-    let kernel = &board.kernel;
-    let (arch, load, entry) = (&kernel.fit_arch, kernel.load, kernel.entry);
+    let Fit { arch, load, entry, .. } = &board.fit;
+    let compression = match board.fit.compression {
+        Compression::Gzip => "gzip",
+        Compression::None => "none",
+    };
     let tree = |slot: Slot| {
         let slot = slot.suffix();
         format!(
@@ -143,8 +159,8 @@ fn its(board: &Board) -> String {
     };
     format!(
         "/dts-v1/;\n/ {{\n\tdescription = \"Adit for {board}\";\n\t#address-cells = <1>;\n\
-         \timages {{\n\t\tkernel {{\n\t\t\tdescription = \"Linux\";\n\t\t\tdata = /incbin/(\"kernel.gz\");\n\
-         \t\t\ttype = \"kernel\";\n\t\t\tarch = \"{arch}\";\n\t\t\tos = \"linux\";\n\t\t\tcompression = \"gzip\";\n\
+         \timages {{\n\t\tkernel {{\n\t\t\tdescription = \"Linux\";\n\t\t\tdata = /incbin/(\"kernel\");\n\
+         \t\t\ttype = \"kernel\";\n\t\t\tarch = \"{arch}\";\n\t\t\tos = \"linux\";\n\t\t\tcompression = \"{compression}\";\n\
          \t\t\tload = <{load:#x}>;\n\t\t\tentry = <{entry:#x}>;\n\t\t\thash-1 {{ algo = \"sha256\"; }};\n\t\t}};\n\
          {fdt_a}{fdt_b}\t}};\n\tconfigurations {{\n{conf_a}{conf_b}\t}};\n}};\n",
         board = board.name,

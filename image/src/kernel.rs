@@ -55,7 +55,7 @@ pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
         .with("recipe", RECIPE)
         .with("source", step("kernel source checked", || digest(source))?)
         .with("arch", &board.kernel.arch)
-        .with("target", &board.kernel.image)
+        .with("target", &board.kernel.make_target)
         .with("compiler", version(&compiler)?)
         .with("linker", version(&format!("{}ld", board.kernel.cross_compile))?);
     for fragment in &fragments {
@@ -106,7 +106,7 @@ fn build(board: &Board, fragments: &[Fragment], source: &Path, product: &Path) -
     let config = objects.join(".config");
     fragment::check(&fs::read_to_string(&config).at("reading", &config)?, fragments)?;
     compile(board, &tree, &objects, &product.join("build.log"))?;
-    let image = objects.join("arch").join(&board.kernel.arch).join("boot").join(&board.kernel.image);
+    let image = objects.join(&board.kernel.image);
     fs::rename(&image, product.join("image")).at("storing", &image)?;
     fs::rename(&config, product.join("config")).at("storing", &config)?;
     cache::remove(&tree)?;
@@ -135,7 +135,7 @@ fn compile(board: &Board, tree: &Path, objects: &Path, log: &Path) -> Result<()>
     let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
     let mut file = File::create(log).at("creating", log)?;
     let errors = file.try_clone().at("opening", log)?;
-    let tool = make(board, tree, objects).arg(format!("-j{jobs}")).arg(&board.kernel.image);
+    let tool = make(board, tree, objects).arg(format!("-j{jobs}")).arg(&board.kernel.make_target);
     let mut command = tool.into_command();
     command.stdout(Stdio::piped()).stderr(errors);
     let mut child = command.spawn().at("starting", Path::new("make"))?;

@@ -54,7 +54,7 @@ impl SigningKey {
 
     fn development_named(cache: &Cache, name: &str) -> Result<Self> {
         let _lock = cache.lock("keys")?;
-        let folder = cache.folder("keys")?.join(name);
+        let folder = cache.subfolder("keys")?.join(name);
         if !folder.exists() {
             let unfinished = folder.with_extension("unfinished");
             crate::cache::remove(&unfinished)?;

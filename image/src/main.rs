@@ -149,7 +149,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Services { board, out, rust } => {
             let (tree, board) = find(&board)?;
-            let build = CrossBuild::prepare(&tree, &board.rust_target, rust.rust_std.into(), &cache)?;
+            let build = CrossBuild::prepare(&tree, &board.target, rust.rust_std.into(), &cache)?;
             for program in build.build(&PACKAGES, &out)? {
                 println!("{}", program.file.display());
             }

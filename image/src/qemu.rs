@@ -1,28 +1,28 @@
-//! What stands in for a board's own flash in emulation: U-Boot's environment, and the device tree that it runs with.
+//! What stands in for a board's own flash in emulation, and the arguments that start it all.
 
 use std::fs;
 use std::path::Path;
 
-use crate::board::{Board, Flash};
+use crate::board::{Board, Qemu};
 use crate::disk::SparseFile;
-use crate::error::{At as _, Result};
+use crate::error::{At as _, Error, Result};
 use crate::fit;
 use crate::keys::SigningKey;
 use crate::progress::step;
 use crate::tool::Tool;
 
-/// Writes the image of the flash bank that holds U-Boot's environment.
-pub fn flash(board: &Board, flash: &Flash, image: &Path) -> Result<()> {
+/// Writes the image of the flash bank that begins with U-Boot's environment.
+pub fn flash(board: &Board, qemu: &Qemu, image: &Path) -> Result<()> {
     step("U-Boot environment", || {
         let folder = tempfile::tempdir().at("creating a folder in", &std::env::temp_dir())?;
         let block = folder.path().join("environment");
         Tool::new("mkenvimage", "u-boot-tools")
-            .args(["-s", &flash.environment_bytes.to_string(), "-o"])
+            .args(["-s", &board.uboot.environment_bytes.to_string(), "-o"])
             .arg(&block)
             .arg(board.environment())
             .run()?;
         let block = fs::read(&block).at("reading", &block)?;
-        SparseFile::create(image, flash.bytes)?.write(flash.environment_offset, &block)
+        SparseFile::create(image, qemu.flash_mib << 20)?.write(0, &block)
     })
 }
 
@@ -32,4 +32,40 @@ pub fn control_tree(board: &Board, key: &SigningKey, tree: &Path) -> Result<()> 
         let work = tempfile::tempdir().at("creating a folder in", &std::env::temp_dir())?;
         fit::control_tree(board, key, work.path(), tree)
     })
+}
+
+/// The files that an emulated unit is started from; `flash` and `disk` are written to.
+#[derive(Debug, Clone, Copy)]
+pub struct QemuFiles<'a> {
+    pub control_tree: &'a Path,
+    pub flash: &'a Path,
+    pub disk: &'a Path,
+}
+
+/// The arguments of the board's QEMU (`qemu.binary` in its `board.toml`), its console on standard output. They refer to character
+/// devices `chain1` to `chain4`, which the caller adds: the far ends of the serial ports that chains hang on.
+pub fn arguments(board: &Board, qemu: &Qemu, files: &QemuFiles<'_>) -> Result<Vec<String>> {
+    let values = [
+        ("memory_mib", qemu.memory_mib.to_string()),
+        ("uboot", option(&board.uboot.binary)?),
+        ("control_tree", option(files.control_tree)?),
+        ("flash", option(files.flash)?),
+        ("disk", option(files.disk)?),
+    ];
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    qemu.arguments.iter().map(|argument| board.fill(argument, &values)).collect()
+}
+
+/// The arguments that make character device `chain{number}` (from 1) a Unix socket of QEMU's.
+pub fn chain(board: &Board, qemu: &Qemu, number: usize, socket: &Path) -> Result<Vec<String>> {
+    let (number, socket) = (number.to_string(), option(socket)?);
+    let values = [("n", number.as_str()), ("socket", &socket)];
+    qemu.chain.iter().map(|argument| board.fill(argument, &values)).collect()
+}
+
+/// A path inside one of QEMU's comma-separated options.
+fn option(path: &Path) -> Result<String> {
+    let text = path.to_str().filter(|text| !text.contains(','));
+    let problem = "is a path that QEMU's options cannot hold: no commas, only UTF-8";
+    text.map(str::to_owned).ok_or_else(|| Error::file(path, problem))
 }

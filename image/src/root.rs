@@ -57,7 +57,7 @@ fn compose(inputs: &RootInputs<'_>, tree: &Path) -> Result<()> {
         }
     }
     for program in inputs.programs {
-        elf::check_static(&program.file, &inputs.board.rust_target)?;
+        elf::check_static(&program.file, &inputs.board.target)?;
         let bytes = fs::read(&program.file).at("reading", &program.file)?;
         let relative = Path::new(&program.destination);
         let relative = relative.strip_prefix("/").unwrap_or(relative);

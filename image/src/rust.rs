@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use crate::cache::{Cache, Key};
 use crate::error::{At as _, Error, Result};
@@ -176,28 +177,38 @@ fn download_source(release: &str, product: &Path) -> Result<()> {
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .ok_or_else(|| Error::file(&apt, "apt-get download has left no package"))?;
-    let unpacked = product.join("unpacked");
-    Tool::new("dpkg-deb", "dpkg").arg("--extract").arg(&package).arg(&unpacked).run()?;
-    let library = unpacked.join("usr/lib/rustlib/src/rust/library");
-    // The packaged path is a symbolic link to /usr/src/rustc-VERSION.
-    let library = if library.exists() {
-        library.canonicalize().at("opening", &library)?
-    } else {
-        unpacked.join(format!("usr/src/rustc-{release}/library"))
-    };
-    fs::rename(&library, product.join("library")).at("storing", &library)?;
-    crate::cache::remove(&unpacked)?;
+    unpack_library(&package, product)?;
     crate::cache::remove(&apt)
+}
+
+/// Takes the folder `library` alone out of the package: the compiler's own source is five times as much.
+fn unpack_library(package: &Path, product: &Path) -> Result<()> {
+    let mut reader = Tool::new("dpkg-deb", "dpkg").arg("--fsys-tarfile").arg(package).into_command();
+    let mut reader = reader.stdout(Stdio::piped()).spawn().at("unpacking", package)?;
+    let archive = reader.stdout.take().expect("the output is piped");
+    let mut tar = Tool::new("tar", "tar")
+        .args(["-x", "-f", "-", "--strip-components=4", "-C"])
+        .arg(product)
+        .args(["--wildcards", "--no-wildcards-match-slash", "./usr/src/rustc-*/library"])
+        .into_command();
+    let unpacked = tar.stdin(archive).status().at("starting", Path::new("tar"))?;
+    let read = reader.wait().at("waiting for", Path::new("dpkg-deb"))?;
+    if unpacked.success() && read.success() && product.join("library/Cargo.lock").is_file() {
+        Ok(())
+    } else {
+        Err(Error::file(package, "does not hold the standard library's source where it is looked for"))
+    }
 }
 
 /// The mirror that this machine's apt uses for Debian itself, else Debian's own address.
 fn debian_mirror() -> String {
     let listed = Tool::new("apt-get", "apt")
-        .args(["indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"])
+        .args(["indextargets", "--format", "$(REPO_URI) $(ORIGIN)", "Created-By: Packages"])
         .run()
         .unwrap_or_default();
     let uri = listed.lines().find_map(|line| {
-        let uri = line.strip_prefix("Debian ")?.trim_end_matches('/');
+        // Backports has an origin of its own, security an address of its own.
+        let uri = line.strip_suffix(" Debian")?.trim_end_matches('/');
         uri.ends_with("/debian").then_some(uri)
     });
     uri.unwrap_or("http://deb.debian.org/debian").to_owned()

@@ -87,7 +87,7 @@ impl<'a> CrossBuild<'a> {
         let key = Key::default().with("rustc", &self.rustc.identity);
         let place = self.cache.place("cross", key);
         let name = place.file_name().expect("places are made by `place`").to_string_lossy().into_owned();
-        Ok((self.cache.folder(&name)?, name))
+        Ok((self.cache.subfolder(&name)?, name))
     }
 
     fn run(&self, command: &str, packages: &[&str], target_dir: &Path) -> Result<()> {
@@ -109,9 +109,9 @@ impl<'a> CrossBuild<'a> {
             .without_env("CARGO_ENCODED_RUSTFLAGS")
             .without_env("CARGO_BUILD_TARGET")
             .env("CARGO_ZIGBUILD_ZIG_PATH", self.zig.join("ziglang/zig"))
-            .env("CARGO_ZIGBUILD_CACHE_DIR", self.cache.folder("zigbuild")?)
-            .env("ZIG_GLOBAL_CACHE_DIR", self.cache.folder("zig-objects")?)
-            .env("ZIG_LOCAL_CACHE_DIR", self.cache.folder("zig-objects")?)
+            .env("CARGO_ZIGBUILD_CACHE_DIR", self.cache.subfolder("zigbuild")?)
+            .env("ZIG_GLOBAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
+            .env("ZIG_LOCAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
             .env("CARGO_TARGET_DIR", target_dir)
             .args([command, "--quiet", "--release", "--target", &self.target]);
         let warning = match &self.library {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use adit_slots::Manifest;
 use adit_slots::manifest::{self, Boot, Release};
+use adit_slots::{Manifest, Slot};
 use sha2::{Digest as _, Sha256};
 
 use crate::board::Board;
@@ -93,10 +93,11 @@ pub fn build(inputs: &SlotInputs<'_>, folder: &Path) -> Result<SlotFiles> {
         root: described,
     };
     manifest.check()?;
-    for (partition, bytes) in [("boot_a", manifest.boot.bytes), ("root_a", manifest.root.partition_bytes())] {
-        let limit = inputs.board.partition(partition)?.bytes;
+    for (kind, bytes) in [("boot", manifest.boot.bytes), ("root", manifest.root.partition_bytes())] {
+        // Both slots' partitions are of one size.
+        let limit = inputs.board.partition(kind, Slot::A).bytes();
         if bytes > limit {
-            return Err(Error::TooLarge { what: format!("the image for {partition}"), bytes, limit });
+            return Err(Error::TooLarge { what: format!("the {kind} image"), bytes, limit });
         }
     }
     let path = folder.join("manifest.json");

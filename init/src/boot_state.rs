@@ -92,7 +92,7 @@ impl Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use adit_slots::{Order, Tries};
+    use adit_slots::Tries;
 
     fn device(copies: [&BootState; 2]) -> (tempfile::TempDir, Storage) {
         let folder = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn state(sequence: u32, a: u8, trial: Option<Slot>) -> BootState {
-        BootState { sequence, order: Order::both(Slot::A), left: Tries { a, b: 3 }, trial }
+        BootState { sequence, preferred: Slot::A, left: Tries { a, b: 3 }, trial }
     }
 
     #[test]
@@ -134,7 +134,8 @@ mod tests {
         let (_folder, storage) = device([&state(7, 3, None), &state(8, 2, Some(Slot::B))]);
         let (outcome, problems) = storage.settle_after_boot().unwrap();
         assert_eq!((outcome, problems), (AfterBoot::TrialFellBack(Slot::B), [None, None]));
-        assert_eq!(storage.load().unwrap().state.order, Order::only(Slot::A));
+        let settled = storage.load().unwrap().state;
+        assert_eq!((settled.sequence, settled.left.b, settled.trial), (9, 0, None));
     }
 
     #[test]

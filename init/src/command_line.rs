@@ -53,7 +53,7 @@ impl CommandLine {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
             let understood = match key {
                 "adit.slot" => {
-                    found.slot = Slot::ALL.into_iter().find(|slot| slot.suffix() == value);
+                    found.slot = Slot::BOTH.into_iter().find(|slot| slot.suffix() == value);
                     found.slot.is_some()
                 }
                 "adit.board" => set_name(&mut found.board, value),
@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn names_that_could_leave_their_folder_are_refused() {
         let long = format!("adit.machine={}", "a".repeat(65));
-        for word in ["adit.machine=../../data/x", "adit.machine=", "adit.board=A", "adit.slot=c", "adit.x", &long] {
+        for word in
+            ["adit.machine=../../data/x", "adit.machine=", "adit.board=A", "adit.slot=c", "adit.x", &long]
+        {
             let found = CommandLine::parse(word);
             assert_eq!((found.slot, found.board, found.machine), (None, None, None), "{word}");
             assert_eq!(found.refused.len(), 1, "{word}");

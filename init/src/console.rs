@@ -22,7 +22,7 @@ pub struct Console {
 }
 
 struct Inner {
-    out: OwnedFd,
+    out: Arc<OwnedFd>,
     waiting: VecDeque<u8>,
     lost: u64,
 }
@@ -43,12 +43,19 @@ impl Console {
             settings.input_modes.remove(InputModes::IXON | InputModes::IXOFF);
             termios::tcsetattr(&out, OptionalActions::Now, &settings)?;
         }
-        Ok(Console { inner: Arc::new(Mutex::new(Inner { out, waiting: VecDeque::new(), lost: 0 })) })
+        Ok(Console {
+            inner: Arc::new(Mutex::new(Inner { out: Arc::new(out), waiting: VecDeque::new(), lost: 0 })),
+        })
     }
 
     /// True while lines wait for the console to take them: then [`Console::flush_waiting`] wants to be called.
     pub fn is_behind(&self) -> bool {
         !self.lock().waiting.is_empty()
+    }
+
+    /// To wait until it takes more.
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.lock().out)
     }
 
     pub fn flush_waiting(&self) {

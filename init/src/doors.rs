@@ -21,7 +21,8 @@ impl Doors {
         let mut bound = Vec::new();
         for door in services.flat_map(|service| &service.doors) {
             let path = folder.join(door);
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            let named =
+                |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
             let listener = UnixListener::bind(&path).map_err(named)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(named)?;
             bound.push((door.clone(), listener));

@@ -23,25 +23,26 @@ const QUIET: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC);
 const QUIETEST: MountFlags = QUIET.union(MountFlags::NODEV);
 
 /// In the order in which they are mounted. Programs run from the verified root only, devices exist in /dev only.
-const PSEUDO: [Pseudo; 6] = [
+const PSEUDO: [Pseudo; 5] = [
     Pseudo { kind: c"proc", target: "/proc", flags: QUIETEST, options: c"" },
     Pseudo { kind: c"sysfs", target: "/sys", flags: QUIETEST, options: c"" },
-    Pseudo { kind: c"devtmpfs", target: "/dev", flags: QUIET, options: c"mode=0755" },
     Pseudo { kind: c"cgroup2", target: "/sys/fs/cgroup", flags: QUIETEST, options: c"nsdelegate" },
     // Sizes are limits, not costs: sockets and small state, and whatever a service has to put down for a moment.
     Pseudo { kind: c"tmpfs", target: "/run", flags: QUIETEST, options: c"mode=0755,size=4m,nr_inodes=4096" },
     Pseudo { kind: c"tmpfs", target: "/tmp", flags: QUIETEST, options: c"mode=1777,size=8m,nr_inodes=4096" },
 ];
 
+const DEVICES: Pseudo = Pseudo { kind: c"devtmpfs", target: "/dev", flags: QUIET, options: c"mode=0755" };
+
 /// Stands in for the data partition when that cannot be mounted: the unit works, and forgets at the next boot.
 const SPARE_DATA: &CStr = c"mode=0755,size=16m,nr_inodes=4096";
 
 /// The device nodes, before anything else: without them there is no console. The kernel may have mounted them already.
 pub fn devices() -> io::Result<()> {
-    mount_pseudo(&PSEUDO[2])
+    mount_pseudo(&DEVICES)
 }
 
-/// Every file system that needs no disk. An error names the first that could not be mounted; the rest is mounted anyway.
+/// Every other file system that needs no disk. An error names the first that could not be mounted; the rest is mounted anyway.
 pub fn pseudo() -> Result<(), (&'static str, io::Error)> {
     let mut result = Ok(());
     for pseudo in &PSEUDO {
@@ -65,12 +66,13 @@ pub fn partitions(paths: &Paths) {
     // Written by people and by other computers, read before anything is verified: read-only, and nothing in it counts as
     // more than a proposal.
     let read_only = QUIETEST | MountFlags::RDONLY;
-    if let Err(error) = partition(paths, "loader", &paths.loader(), c"vfat", read_only, c"utf8=1,errors=continue")
-    {
+    if let Err(error) = partition(paths, "loader", &paths.loader(), c"vfat", read_only, c"") {
         tracing::warn!(target: "adit_init", "no loader partition: {error}");
     }
     let options = c"errors=remount-ro";
-    if let Err(error) = partition(paths, "data", &paths.data(), c"ext4", QUIETEST | MountFlags::NOATIME, options) {
+    if let Err(error) =
+        partition(paths, "data", &paths.data(), c"ext4", QUIETEST | MountFlags::NOATIME, options)
+    {
         tracing::warn!(target: "adit_init", "no data partition, what is stored is lost at the next boot: {error}");
         if let Err(error) = mount(c"tmpfs", paths.data(), c"tmpfs", QUIETEST, SPARE_DATA) {
             tracing::error!(target: "adit_init", "no place for data at all: {error}");

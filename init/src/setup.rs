@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use serde::Deserialize;
 
@@ -34,6 +34,8 @@ pub fn set_host_name() -> io::Result<()> {
 
 /// Sets the interface `lo`, which is number 1 in every network namespace, up: one RTM_NEWLINK message (rtnetlink(7)).
 pub fn raise_loopback() -> io::Result<()> {
+    /// Protocol 0 of its family.
+    const NETLINK_ROUTE: Option<net::Protocol> = None;
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_AND_ACKNOWLEDGE: u16 = 1 | 4;
     const IFF_UP: u32 = 1;
@@ -49,8 +51,7 @@ pub fn raise_loopback() -> io::Result<()> {
     message.extend(IFF_UP.to_ne_bytes()); // flags
     message.extend(IFF_UP.to_ne_bytes()); // which of them to change
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket =
-        net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::ROUTE))?;
+    let socket = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, NETLINK_ROUTE)?;
     net::sendto(&socket, &message, SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
     // The kernel has answered when the send returns: a header of 16 bytes and a negative error number.
     let mut answer = [0; 64];

@@ -239,6 +239,11 @@ impl Supervisor {
         found.map(ServiceId)
     }
 
+    /// Whether the process is one that an effect started and whose end is waited for.
+    pub fn is_ours(&self, pid: Pid) -> bool {
+        self.entries.iter().any(|entry| entry.state.pids().contains(&Some(pid)))
+    }
+
     /// When [`Event::Time`] is wanted at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         self.entries.iter().filter_map(|entry| entry.state.deadline()).min()

@@ -20,7 +20,7 @@ const LONGEST_ORDER: usize = 256;
 
 fn main() -> Result<()> {
     let port = std::env::args().nth(1).context("usage: adit-agent /dev/ttyS2")?;
-    let port = adit_sys::tty::open(port.as_ref(), 115_200).with_context(|| port.clone())?;
+    let port = adit_sys::tty::open(&port, 115_200).context(port)?;
     let mut port = fs::File::from(port);
     let mut line = Vec::new();
     loop {

@@ -21,7 +21,7 @@ use crate::work::{Extranonce1, Work};
 
 const MAX_LINE: usize = 16 << 10;
 /// A miner that does not read for so long is closed.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A miner that says nothing for so long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -108,7 +108,7 @@ fn obey(session: &mut Session, order: Order, shared: &Shared) -> Result<Vec<u8>,
             .map_err(|()| "cannot follow a new size of extranonce2")?,
         Order::Ping => Some(session.ping()),
         Order::Reconnect(params) => Some(json!({"id": null, "method": "client.reconnect", "params": params})),
-        Order::Garbage(count) => return Ok("}garbage\u{fffd}{\"id\":\n".repeat(count as usize).into_bytes()),
+        Order::Garbage(count) => return Ok(b"}garbage \xff{\"id\":\n".repeat(count as usize)),
         Order::LongLine(bytes) => return Ok(vec![b'x'; bytes]),
         Order::BadJob(count) => {
             let jobs = (0..count)

@@ -1,5 +1,7 @@
 //! Whole conversations over loopback, with made-up templates.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::time::Duration;

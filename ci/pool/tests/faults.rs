@@ -1,5 +1,7 @@
 //! What the pool does wrong on request, each fault as a miner sees it, asked for over the control port.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};

@@ -1,10 +1,14 @@
 //! Against a real Bitcoin node. Runs when `ADIT_NODE_CHROOT` names a chroot made by `ci/node/prepare`:
 //! `ADIT_NODE_CHROOT=… cargo test -p adit-pool --test node -- --ignored`.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use adit_pool::{Config, Error, Node, NodeState, Rpc};
 use common::{EASY, Running, difficulty};
@@ -165,6 +169,40 @@ fn a_dropped_node_is_gone_with_its_folder() {
     drop(with);
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
     assert!(!folder.exists());
+}
+
+/// The process that `kill -9` ends has no chance to tidy up.
+#[test]
+#[ignore = "needs ADIT_NODE_CHROOT"]
+fn a_node_does_not_outlive_a_killed_owner_and_the_next_start_removes_its_folder() {
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_adit-pool"))
+        .args(["--listen", "127.0.0.1:0", "--start-node"])
+        .arg(chroot())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(owner.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let started = log.find(|line| line.contains("bitcoind started")).unwrap();
+    let pid = started.split_once("pid=").unwrap().1.split(' ').next().unwrap();
+    log.find(|line| line.contains("listening")).unwrap();
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    assert!(process.exists());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while process.exists() {
+        assert!(Instant::now() < deadline, "bitcoind {pid} lives on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let left = || {
+        let prefix = format!("adit-node-{}-", owner.id());
+        let mut entries =
+            std::fs::read_dir(chroot().join("tmp")).unwrap().map(|entry| entry.unwrap().file_name());
+        entries.any(|name| name.to_str().unwrap().starts_with(&prefix))
+    };
+    // Another test may have started a node, and so tidied up, meanwhile.
+    drop(WithNode::start());
+    assert!(!left());
 }
 
 #[test]

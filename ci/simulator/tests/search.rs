@@ -196,10 +196,10 @@ fn work_of_one_chip(model: &'static Model, length: u32) -> Work {
 
 #[test]
 fn small_cores_are_as_many_as_published() {
-    for (model, small_cores) in [(&BM1370, 2040), (&BM1362, 514)] {
+    for (model, small_cores) in [(&BM1370, 2040u32), (&BM1362, 514)] {
         let work = work_of_one_chip(model, 100);
         assert_eq!(work.hashes_per_second(), 525e6 * f64::from(small_cores));
-        assert_eq!(Sweep::new(work, 0).step(&mut Vec::new()), small_cores.into());
+        assert_eq!(Sweep::new(work, 0).step(&mut Vec::new()), u64::from(small_cores));
     }
 }
 

@@ -41,7 +41,7 @@ fn boot_script(inputs: &DiskInputs<'_>) -> Result<Vec<u8>> {
     let script = folder.path().join("boot.scr");
     Tool::new("mkimage", "u-boot-tools")
         .dated(inputs.built)
-        .args(["-T", "script", "-C", "none", "-n", "Adit", "-A", &inputs.board.kernel.fit_arch, "-d"])
+        .args(["-T", "script", "-C", "none", "-n", "Adit", "-A", &inputs.board.uboot.script_arch, "-d"])
         .arg(inputs.board.boot_script())
         .arg(&script)
         .run()?;

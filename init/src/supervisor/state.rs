@@ -40,7 +40,12 @@ pub(super) struct Stopping {
 }
 
 impl Stopping {
-    pub(super) fn new(pid: Pid, act_at: Duration, ready_since: Option<Duration>, reason: Option<String>) -> Self {
+    pub(super) fn new(
+        pid: Pid,
+        act_at: Duration,
+        ready_since: Option<Duration>,
+        reason: Option<String>,
+    ) -> Self {
         Stopping { pid, act_at: Some(act_at), killed: false, ready_since, reason }
     }
 

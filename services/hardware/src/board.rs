@@ -79,11 +79,17 @@ impl Board {
     /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again.
     pub async fn make_safe(&mut self) -> SafeState {
         let mut state = SafeState::default();
+        self.make_safe_into(&mut state).await;
+        state
+    }
+
+    /// As [`Board::make_safe`], for a caller that may break off: `state` holds what was reached until then.
+    pub async fn make_safe_into(&mut self, state: &mut SafeState) {
         let off = self.rail.switch_off(&mut self.controller).await;
         let silent = matches!(off, Err(BoardError::Silent { .. } | BoardError::Port(_)));
         let off = state.note("rail", off).is_some();
         if silent {
-            return state;
+            return;
         }
         let held = self.controller.set_pin(self.reset_pin, false).await;
         state.reset_held = state.note("reset", held).is_some();
@@ -93,14 +99,13 @@ impl Board {
             let fallen = self.wait_for_fall().await;
             state.rail_off = state.note("rail", fallen).is_some();
         }
-        state
     }
 
     async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
         let deadline = Instant::now() + FALL;
         loop {
             let volts = self.rail.volts(&mut self.controller).await?;
-            if volts <= self.nominal_volts * OFF_SHARE {
+            if self.is_off(volts) {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -159,6 +164,11 @@ impl Board {
         self.controller.set_pin(self.reset_pin, true).await?;
         sleep(Duration::from_millis(profile.controller.reset_settle_ms.into())).await;
         Ok(())
+    }
+
+    /// A rail that was switched off measures as off.
+    pub fn is_off(&self, volts: f64) -> bool {
+        volts <= self.nominal_volts * OFF_SHARE
     }
 
     /// Everything that the limits are about. A device that does not answer leaves its values out.

@@ -9,8 +9,8 @@ mod jobs;
 
 use std::time::{Duration, Instant};
 
-use adit_asic::{Chip, OutOfRange, Parser, Response, Width};
-use tokio::time::timeout;
+use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, Width, register};
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// Version bits that chips roll until a work says otherwise (BIP 320).
 const ALL_VERSION_BITS: u32 = 0x1fff_e000;
+
+/// Eleven bytes have left the slowest line.
+const SLOWING: Duration = Duration::from_millis(5);
 
 /// Why a chain is given up. The machine takes power off and tries again later.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +77,7 @@ pub async fn run(
     path: &WorkPath,
     status: &Status,
 ) -> Result<std::convert::Infallible, ChainFault> {
-    let reset_baud = adit_asic::register::baud(adit_asic::register::RESET_DIVIDER);
+    let reset_baud = register::baud(register::RESET_DIVIDER);
     let mut chain = Chain {
         index,
         profile,
@@ -93,6 +96,17 @@ pub async fn run(
     chain.bring_up().await?;
     chain.status.stage_of(index, Stage::Hashing);
     chain.hash().await
+}
+
+/// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
+pub async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
+    let (_, frame) = profile.chip().set_frequency(KiloHertz((profile.ramp.start_mhz * 1000.0) as u32))?;
+    for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
+        let port = Port::open(&profile.port, baud)?;
+        port.write(frame.as_bytes()).await?;
+        sleep(SLOWING).await;
+    }
+    Ok(())
 }
 
 impl Chain<'_> {

@@ -1,1 +1,88 @@
-fn main() {}
+//! adit-hardware's command line.
+
+use std::{process::ExitCode, time::Instant};
+
+use adit_hardware::{Doors, profile::Profile, safe_state};
+use anyhow::Context;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// Drives the hash boards: chains, power, fans, and the limits that no message can raise.
+///
+/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 3 the controller's port cannot be had; 8 plus 1 (rail not off), 2 (reset not
+/// held), 4 (fan not full).
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Machine profile: a file, or a name below /etc/adit/machines. Default: the environment's ADIT_MACHINE.
+    #[arg(long, value_name = "FILE")]
+    machine: Option<String>,
+    /// Only switch the rail off, hold the chips in reset and run the fans at full speed.
+    #[arg(long)]
+    safe_state: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .without_time()
+        .with_ansi(false)
+        .with_target(true)
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(std::io::stderr)
+        .init();
+    start(&arguments).unwrap_or_else(|error| {
+        error!(target: "adit_hardware", "{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let machine = arguments
+        .machine
+        .clone()
+        .or_else(|| std::env::var("ADIT_MACHINE").ok())
+        .context("no machine named: --machine FILE or ADIT_MACHINE=NAME")?;
+    let profile = Profile::load(&Profile::path(&machine))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if arguments.safe_state {
+        return Ok(runtime.block_on(make_safe(&profile, began)));
+    }
+    let doors = Doors::passed()?;
+    runtime.block_on(drive(&profile, doors))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn drive(profile: &Profile, doors: Doors) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    info!(target: "adit_hardware", machine = %profile.name, simulated = profile.simulated, "start");
+    adit_hardware::run(profile, doors, stop).await
+}
+
+async fn make_safe(profile: &Profile, began: Instant) -> ExitCode {
+    let state = match safe_state::run(profile).await {
+        Ok(state) => state,
+        Err(error) => {
+            error!(target: "adit_hardware", "safe state: {error:#}");
+            return ExitCode::from(safe_state::EXIT_PORT);
+        }
+    };
+    let (rail_off, reset_held, fan_full) = (state.rail_off, state.reset_held, state.fan_full);
+    let ms = began.elapsed().as_millis() as u64;
+    if state.reached() {
+        info!(target: "adit_hardware", rail_off, reset_held, fan_full, ms, "safe state");
+    } else {
+        let errors = state.errors.join("; ");
+        warn!(target: "adit_hardware", rail_off, reset_held, fan_full, ms, errors = %errors, "safe state not reached");
+    }
+    ExitCode::from(safe_state::exit_code(&state))
+}

@@ -21,6 +21,10 @@ pub enum Fault {
     SensorLost(&'static str),
     #[error("rail at {volts:.3} V, must be {min:.3} to {max:.3}")]
     Rail { volts: f64, min: f64, max: f64 },
+    #[error("board at {celsius:.1} °C, power waits for {max:.1}")]
+    StillWarm { celsius: f64, max: f64 },
+    #[error("safe state not reached: {0}")]
+    NotSafe(String),
     #[error("{0}")]
     Silent(String),
     #[error(transparent)]

@@ -9,12 +9,13 @@ use std::{
     cell::{Cell, RefCell},
     io,
     os::fd::OwnedFd,
+    task::Poll,
 };
 
 use adit_sys::seqpacket;
 use adit_work::frame::{FromHardware, MAX_LEN, Nonce, ToHardware, Work};
 use tokio::{
-    io::unix::AsyncFd,
+    io::{Interest, unix::AsyncFd},
     sync::{Notify, mpsc},
 };
 use tracing::{info, warn};
@@ -143,16 +144,14 @@ impl WorkPath {
         info!("work path closed");
     }
 
+    /// Waits until the present holder sent something. The borrow does not live across the wait, in which a new holder may come.
     async fn readable(&self) {
-        // The borrow must not live across the wait, in which a new holder may come.
-        let waiting = std::future::poll_fn(|context| match self.holder.borrow().as_ref() {
-            Some(socket) => socket.poll_read_ready(context).map(|ready| {
-                // Cleared by `read_burst` when there is nothing left; an error shows when reading.
-                drop(ready);
-            }),
-            None => std::task::Poll::Pending,
-        });
-        waiting.await;
+        std::future::poll_fn(|context| match self.holder.borrow().as_ref() {
+            // Readiness stays until `read_burst` finds nothing; an error shows there, too.
+            Some(socket) => socket.poll_read_ready(context).map(drop),
+            None => Poll::Pending,
+        })
+        .await;
     }
 
     fn read_burst(&self) {
@@ -160,32 +159,18 @@ impl WorkPath {
         for _ in 0..BURST {
             let received = match self.holder.borrow().as_ref() {
                 None => return,
-                Some(socket) => seqpacket::receive(socket.get_ref(), &mut packet),
+                Some(socket) => socket.try_io(Interest::READABLE, |fd| seqpacket::receive(fd, &mut packet)),
             };
             match received {
                 Ok(0) => return self.end(),
                 Ok(length) => self.take(&packet[..length]),
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return self.clear_ready(),
+                    io::ErrorKind::WouldBlock => return,
                     io::ErrorKind::InvalidData => self.refuse(&"packet longer than any frame"),
                     io::ErrorKind::Interrupted => {}
                     _ => return self.end(),
                 },
             }
-        }
-    }
-
-    fn clear_ready(&self) {
-        let holder = self.holder.borrow();
-        let Some(socket) = holder.as_ref() else { return };
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        if let std::task::Poll::Ready(Ok(mut ready)) = socket.poll_read_ready(&mut context) {
-            // Read once more within try_io: a packet that came since must not be lost sight of.
-            let mut peek = [0; 1];
-            let _ = ready.try_io(|fd| match rustix::net::recv(fd, &mut peek, rustix::net::RecvFlags::PEEK) {
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.into()),
-            });
         }
     }
 

@@ -1,1 +1,43 @@
-fn main() {}
+//! adit-miner: takes what adit-init passes on and hands over to the library.
+
+use std::{env, future::pending, os::unix::net::UnixListener, path::PathBuf};
+
+use adit_bus::{door, miner::STATUS_DOOR};
+use adit_miner::Surroundings;
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+
+fn main() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(Level::INFO)
+        .without_time()
+        .with_ansi(false)
+        .with_target(true)
+        .init();
+    if let Err(error) = start() {
+        tracing::error!(target: "adit_miner", "{error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let sockets = adit_sys::activation::sockets().context("sockets of adit-init")?;
+    let status = sockets.into_iter().find(|(name, _)| name == STATUS_DOOR);
+    let surroundings = Surroundings {
+        config: env::var_os("ADIT_CONFIG").map(PathBuf::from),
+        doors: door::DIRECTORY.into(),
+        status: status.map(|(_, socket)| UnixListener::from(socket)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        adit_miner::run(surroundings, async move {
+            if terminate.recv().await.is_none() {
+                pending().await
+            }
+        })
+        .await
+    })
+}

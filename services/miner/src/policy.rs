@@ -60,7 +60,12 @@ impl Policy {
     }
 
     /// Errors: the job cannot be mined; nothing changes.
-    pub fn job(&mut self, job: Job, now: Duration, send: &mut impl FnMut(&ToHardware)) -> Result<(), TargetError> {
+    pub fn job(
+        &mut self,
+        job: Job,
+        now: Duration,
+        send: &mut impl FnMut(&ToHardware),
+    ) -> Result<(), TargetError> {
         self.source.new_job(job, send)?;
         self.lost = None;
         self.start_clock(now);

@@ -29,7 +29,8 @@ impl SentWorks {
     }
 
     pub(crate) fn find(&self, chain: u8, generation: u32, sequence: u32) -> Option<&SentWork> {
-        let named = |work: &&SentWork| (work.chain, work.generation, work.sequence) == (chain, generation, sequence);
+        let named =
+            |work: &&SentWork| (work.chain, work.generation, work.sequence) == (chain, generation, sequence);
         self.works.iter().rev().find(named)
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use adit_stratum::v1::{Job, MAX_EXTRANONCE2};
 use adit_work::{
-    Header, Target, header, merkle,
+    Header, Target,
     frame::{Nonce, ToHardware, Work},
+    header, merkle,
     target::TargetError,
 };
 
@@ -158,7 +159,6 @@ impl WorkSource {
     pub fn pool_lost(&mut self) {
         self.job = None;
         self.version_mask = 0;
-        self.extranonce2 = 0;
         self.epoch += 1;
     }
 

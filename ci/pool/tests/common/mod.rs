@@ -1,6 +1,6 @@
 //! A tiny miner, written from the protocol's description and on its own hashing: it shares no line with the pool that it talks to.
 #![allow(dead_code, reason = "each test program uses its part")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -142,10 +142,10 @@ impl Miner {
     }
 
     pub(crate) fn line(&mut self) -> std::io::Result<String> {
-        let mut line = String::new();
-        match self.reader.read_line(&mut line)? {
+        let mut line = Vec::new();
+        match self.reader.read_until(b'\n', &mut line)? {
             0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(line),
+            _ => Ok(String::from_utf8_lossy(&line).into_owned()),
         }
     }
 

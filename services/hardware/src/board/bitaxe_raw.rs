@@ -7,7 +7,10 @@ use std::{path::Path, time::Duration};
 
 use tokio::time::{sleep, timeout};
 
-use crate::port::{Port, PortError};
+use crate::{
+    notify,
+    port::{Port, PortError},
+};
 
 const I2C: u8 = 0x05;
 const I2C_WRITE: u8 = 0x20;
@@ -101,7 +104,9 @@ impl BitaxeRaw {
             let (request, length) = encode(self.next_id, page, command, data);
             self.port.write(&request[..length]).await?;
             let patience = Duration::from_millis(patience_ms);
-            let Ok(received) = timeout(patience, receive(&self.port, self.next_id)).await else { continue };
+            let received = timeout(patience, receive(&self.port, self.next_id)).await;
+            notify::progress();
+            let Ok(received) = received else { continue };
             let (received, length) = received?;
             return judge(page, command, &received[..length], answer);
         }

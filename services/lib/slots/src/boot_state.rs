@@ -22,8 +22,9 @@ pub const FULL_TRIES: u8 = 3;
 /// Largest number of tries in a block: the boot script cuts anything above it.
 pub const MAX_TRIES: u8 = 0xf;
 
-/// Largest sequence number: one without a successor makes the boot script start over at 1. 0 means "no valid copy" to it.
-pub const MAX_SEQUENCE: u32 = 0xffff_fffe;
+/// Largest sequence number. The next one, which only the boot script writes, means that the count is used up: then
+/// neither copy is valid and counting starts over. Seven digits, as U-Boot compares signed 32-bit numbers on ARMv7.
+pub const MAX_SEQUENCE: u32 = 0xfff_fffe;
 
 const CRC_BYTES: usize = 4;
 
@@ -91,6 +92,8 @@ pub enum BlockError {
     Twice(&'static str),
     #[error("{0} is missing")]
     Missing(&'static str),
+    #[error("BOOT_SEQ has no successor: counting starts over")]
+    CountUsedUp,
     #[error("{key} is {value:?}, expected {expected}")]
     Value { key: &'static str, value: String, expected: &'static str },
 }
@@ -131,11 +134,14 @@ impl BootState {
             return Err(BlockError::Crc { stored, computed });
         }
         let found = Variables::parse(data)?;
+        if found.seq == Some(b"fffffff") {
+            return Err(BlockError::CountUsedUp);
+        }
         let left = |key, value| {
             number(key, value, 0..=u32::from(MAX_TRIES), "a number from 0 to f").map(|n| n as u8)
         };
         Ok(BootState {
-            sequence: number(SEQ, found.seq, 1..=MAX_SEQUENCE, "a hexadecimal number from 1 to fffffffe")?,
+            sequence: number(SEQ, found.seq, 1..=MAX_SEQUENCE, "a hexadecimal number from 1 to ffffffe")?,
             preferred: match found.order.ok_or(BlockError::Missing(ORDER))? {
                 b"A B" => Slot::A,
                 b"B A" => Slot::B,
@@ -250,7 +256,9 @@ impl Loaded {
     /// The newest valid copy; of two equally new ones the first, as the boot script decides too.
     pub fn from_copies(first: &[u8], second: &[u8]) -> Self {
         let (first, second) = (BootState::decode(first), BootState::decode(second));
+        let used_up = [&first, &second].contains(&&Err(BlockError::CountUsedUp));
         let choice = match (&first, &second) {
+            _ if used_up => None,
             (Ok(a), Ok(b)) if b.sequence > a.sequence => Some((*b, Half::Second)),
             (Ok(a), _) => Some((*a, Half::First)),
             (Err(_), Ok(b)) => Some((*b, Half::Second)),

@@ -105,18 +105,6 @@ impl Root {
     pub fn partition_bytes(&self) -> u64 {
         (self.hash_start_block + verity::tree_blocks(self.data_blocks)) * BLOCK_BYTES as u64
     }
-
-    /// The device-mapper target line for this image on `device`: version, both devices, block sizes, data blocks, start of the
-    /// tree, algorithm, root hash and salt. Source: kernel `verity.rst`.
-    pub fn dm_target(&self, device: &str) -> String {
-        format!(
-            "1 {device} {device} {BLOCK_BYTES} {BLOCK_BYTES} {} {} sha256 {} {}",
-            self.data_blocks,
-            self.hash_start_block,
-            hex::encode(self.root_hash),
-            hex::encode(self.salt)
-        )
-    }
 }
 
 impl Manifest {

@@ -84,7 +84,8 @@ fn values_that_u_boot_does_not_write_are_refused_by_name() {
         ("SEQ=1", "SEQ=A", "BOOT_SEQ is \"A\""),
         ("SEQ=1", "SEQ=+1", "BOOT_SEQ is \"+1\""),
         ("SEQ=1", "SEQ=0", "BOOT_SEQ is \"0\""),
-        ("SEQ=1", "SEQ=ffffffff", "BOOT_SEQ is \"ffffffff\""),
+        ("SEQ=1", "SEQ=fffffff", "BOOT_SEQ has no successor"),
+        ("SEQ=1", "SEQ=10000000", "BOOT_SEQ is \"10000000\""),
         ("SEQ=1", "SEQ=100000001", "BOOT_SEQ is \"100000001\""),
         ("ORDER=A B", "ORDER=", "BOOT_ORDER is \"\""),
         ("ORDER=A B", "ORDER=A A", "BOOT_ORDER is \"A A\""),
@@ -121,6 +122,16 @@ fn the_first_of_two_equally_new_copies_is_believed() {
     let second = BootState { sequence: 7, left: Tries { a: 2, b: 2 }, ..BootState::default() };
     let loaded = Loaded::from_copies(&first.encode(), &second.encode());
     assert_eq!((loaded.state, loaded.next_write()), (first, Half::Second));
+}
+
+#[test]
+fn a_used_up_count_makes_both_copies_invalid() {
+    let good = BootState { sequence: MAX_SEQUENCE, ..BootState::default() }.encode();
+    let last = sealed(b"BOOT_SEQ=fffffff\0BOOT_ORDER=B A\0BOOT_A_LEFT=3\0BOOT_B_LEFT=3\0");
+    for (first, second) in [(&good[..], &last[..]), (&last, &good)] {
+        let loaded = Loaded::from_copies(first, second);
+        assert_eq!((loaded.state, loaded.source), (BootState::default(), None));
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The hash tree, judged by `veritysetup`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
 use std::fs;
 use std::process::Command;
 

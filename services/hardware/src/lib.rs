@@ -1,0 +1,65 @@
+//! adit-hardware: drives the hash boards, and protects them.
+//!
+//! In: a machine profile, works from adit-miner. Out: job frames to the chips, nonces and credits back, status. Owns *safety* and *actuation*: the limits are the profile's and no
+//! message can raise them. Never: a network, a policy (which pool, which frequency), a hash (adit-miner checks every nonce before it believes).
+//!
+//! [`run`] is the driver, [`safe_state`] the one-shot that adit-init runs when the driver is dead. The binary only parses its command line, so that tests run the same code in-process.
+
+pub mod board;
+pub mod chain;
+mod doors;
+mod machine;
+mod notify;
+mod port;
+pub mod power;
+pub mod profile;
+pub mod safe_state;
+mod status;
+mod work_path;
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Context, bail};
+use tokio::{sync::mpsc, time::timeout};
+
+pub use doors::Doors;
+use machine::Machine;
+use profile::Profile;
+use status::Status;
+use work_path::WorkPath;
+
+/// Time for the safe state at the end of the process.
+const LAST: Duration = Duration::from_secs(3);
+/// Calls of `AcquireWork` that may wait for their turn.
+const HOLDERS: usize = 4;
+
+/// Drives the machine until `stop`, then brings it into its safe state.
+///
+/// Says READY=1 when the doors are served, the controller has answered and the safe state has been read back; hashing comes later and shows in the status.
+/// Errors: a door failed, or the safe state was not reached at the end.
+pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let status = Status::new(profile);
+    let path = WorkPath::new(profile.chain.len() as u8);
+    let (sender, mut holders) = mpsc::channel(HOLDERS);
+    let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
+
+    let mut machine = Machine::new(profile, &path, &status);
+    let door_failed = tokio::select! {
+        biased;
+        () = stop => None,
+        ended = &mut doors => Some(ended.context("doors")?),
+        never = machine.run() => match never {},
+        () = path.serve(&mut holders) => None,
+        () = notify::watchdog() => None,
+    };
+    notify::stopping();
+    let state = timeout(LAST, machine.make_safe()).await.unwrap_or_default();
+    doors.abort();
+    if let Some(failed) = door_failed {
+        failed.context("doors")?;
+    }
+    if !state.reached() {
+        bail!("safe state not reached: {}", state.errors.join("; "));
+    }
+    Ok(())
+}

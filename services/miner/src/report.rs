@@ -1,0 +1,37 @@
+//! What the miner says: console lines (contract: `docs/console.md`) and words to adit-init.
+
+use adit_bus::miner::MinerStatus;
+use adit_config::PoolUrl;
+use sd_notify::NotifyState;
+use tracing::{info, warn};
+
+/// All lines of this service stand under this name.
+pub(crate) const TARGET: &str = "adit_miner";
+
+pub(crate) fn pool(url: &PoolUrl, state: &str) {
+    info!(target: TARGET, %url, state = %state, "pool");
+}
+
+pub(crate) fn pool_lost(url: &PoolUrl, reason: &str) {
+    warn!(target: TARGET, %url, state = %"lost", reason, "pool");
+}
+
+pub(crate) fn hashing(status: &MinerStatus) {
+    info!(
+        target: TARGET,
+        mhs = %format_args!("{:.2}", status.mhs),
+        accepted = status.shares_accepted,
+        rejected = status.shares_rejected,
+        stale = status.shares_stale,
+        invalid = status.nonces_invalid,
+        generation = status.generation,
+        "hashing"
+    );
+}
+
+/// Tells adit-init; without one (no `NOTIFY_SOCKET`) nothing happens.
+pub(crate) fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(target: TARGET, %error, "sd_notify");
+    }
+}
