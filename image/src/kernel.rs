@@ -116,7 +116,7 @@ fn build(board: &Board, fragments: &[Fragment], source: &Path, product: &Path) -
 fn make(board: &Board, tree: &Path, objects: &Path) -> Tool {
     // Nothing of this machine or this hour may end up in the kernel's banner.
     let tool = Tool::new("make", "make flex bison bc libelf-dev libssl-dev cpio")
-        .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+        .env("KBUILD_BUILD_TIMESTAMP", "2000-01-01 00:00:00 UTC")
         .env("KBUILD_BUILD_USER", "adit")
         .env("KBUILD_BUILD_HOST", "adit")
         .env("KBUILD_BUILD_VERSION", "1");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::cache::{Cache, Key};
+use crate::cache::{self, Cache, Key};
 use crate::error::{At as _, Error, Result};
 use crate::progress::{long_step, step};
 use crate::tool::Tool;
@@ -68,14 +68,17 @@ pub(crate) fn zig(cache: &Cache) -> Result<PathBuf> {
             cache.product(&place, |product| {
                 let list = product.join("requirements.txt");
                 fs::write(&list, WHEELS).at("writing", &list)?;
-                Tool::new("python3", "python3 python3-pip")
+                // Debian's Python has no pip of its own and lets none write into it.
+                let pip = product.join("pip");
+                Tool::new("python3", "python3-venv").args(["-m", "venv"]).arg(&pip).run()?;
+                Tool::new(pip.join("bin/python"), "python3-venv")
                     .args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"])
                     .args(["--require-hashes", "--target"])
                     .arg(product)
                     .arg("--requirement")
                     .arg(&list)
-                    .run()
-                    .map(drop)
+                    .run()?;
+                cache::remove(&pip)
             })
         })?;
     }
@@ -178,7 +181,7 @@ fn download_source(release: &str, product: &Path) -> Result<()> {
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .ok_or_else(|| Error::file(&apt, "apt-get download has left no package"))?;
     unpack_library(&package, product)?;
-    crate::cache::remove(&apt)
+    cache::remove(&apt)
 }
 
 /// Takes the folder `library` alone out of the package: the compiler's own source is five times as much.

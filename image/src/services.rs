@@ -99,7 +99,7 @@ impl<'a> CrossBuild<'a> {
         // naming it here would rebuild everything for every clone.
         let mut flags = vec![format!("--remap-path-prefix={}=/cargo", cargo_home.display())];
         let zigbuild = self.zig.join("bin/cargo-zigbuild");
-        let mut cargo = rust::toolchain(Tool::new(zigbuild, "python3-pip")).dir(self.source.root());
+        let mut cargo = rust::toolchain(Tool::new(zigbuild, "python3-venv")).dir(self.source.root());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
                 cargo = cargo.without_env(name);

@@ -59,11 +59,7 @@ impl EventLoop {
                         report::state(&self.supervisor, service, state, pid, retry, reason.as_deref());
                     }
                     Effect::Safe { reason, took, result } => {
-                        report::safe_state(
-                            &reason,
-                            took,
-                            result.as_ref().map(|()| ()).map_err(String::as_str),
-                        );
+                        report::safe_state(&reason, took, result.as_ref().copied().map_err(String::as_str));
                     }
                     Effect::Stuck { service, task, pid } => {
                         report::stuck(&self.supervisor, service, task, pid)

@@ -11,21 +11,23 @@ use serde::Deserialize;
 
 const HOST_NAME: &[u8] = b"adit";
 
+/// What is read of `/etc/adit/release.json`, which the image build writes.
 #[derive(Deserialize)]
 struct Release {
-    build_time: i64,
+    /// Seconds since 1970.
+    built: i64,
 }
 
 /// A board without a battery clock wakes up in 1970, where no certificate is valid: it cannot be earlier than when the image was built.
 /// Returns by how much the clock was put forward.
 pub fn raise_clock(release: &Path) -> io::Result<Option<Duration>> {
-    let Release { build_time } = serde_json::from_slice(&std::fs::read(release)?)?;
+    let Release { built } = serde_json::from_slice(&std::fs::read(release)?)?;
     let now = clock_gettime(ClockId::Realtime).tv_sec;
-    if now >= build_time {
+    if now >= built {
         return Ok(None);
     }
-    clock_settime(ClockId::Realtime, Timespec { tv_sec: build_time, tv_nsec: 0 })?;
-    Ok(Some(Duration::from_secs(build_time.abs_diff(now))))
+    clock_settime(ClockId::Realtime, Timespec { tv_sec: built, tv_nsec: 0 })?;
+    Ok(Some(Duration::from_secs(built.abs_diff(now))))
 }
 
 pub fn set_host_name() -> io::Result<()> {

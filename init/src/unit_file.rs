@@ -251,7 +251,7 @@ impl Source {
     }
 
     /// An error at the line that sets `key`, at its start or inside an inline table.
-    fn wrong(&self, key: &str, text: String) -> UnitError {
+    fn wrong(&self, key: &str, mut text: String) -> UnitError {
         let sets = |line: &str| {
             let after = line.trim_start().strip_prefix(key);
             after.is_some_and(|rest| rest.trim_start().starts_with('='))
@@ -261,7 +261,8 @@ impl Source {
             .lines()
             .position(sets)
             .or_else(|| self.text.lines().position(|line| line.contains(key)));
-        self.wrong_at(found.map_or(1, |index| index + 1), format!("{key}: {text}"))
+        text.insert_str(0, &format!("{key}: "));
+        self.wrong_at(found.map_or(1, |index| index + 1), text)
     }
 
     fn wrong_at(&self, line: usize, text: String) -> UnitError {

@@ -120,7 +120,9 @@ struct Spread {
 impl Spread {
     fn of(samples: &mut [u64]) -> Self {
         samples.sort_unstable();
-        let at = |percent: usize| samples.get((samples.len().saturating_sub(1)) * percent / 100).copied().unwrap_or(0);
+        let at = |percent: usize| {
+            samples.get((samples.len().saturating_sub(1)) * percent / 100).copied().unwrap_or(0)
+        };
         Self { p50: at(50), p99: at(99), longest: at(100) }
     }
 }

@@ -6,20 +6,42 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// U-Boot has counted a try down and will jump: slot `a` or `b`, tries left after that.
-    Slot { slot: char, left_a: u32, left_b: u32, sequence: u32 },
+    Slot {
+        slot: char,
+        left_a: u32,
+        left_b: u32,
+        sequence: u32,
+    },
     /// U-Boot did not start the slot: no FIT there, or `bootm` refused it.
-    SlotRefused { slot: char },
+    SlotRefused {
+        slot: char,
+    },
     NoTriesLeft,
     /// adit-init's timeline: `init`, `ready`, `first-work`; milliseconds since the kernel's entry.
-    Timeline { event: String, ms: u64 },
+    Timeline {
+        event: String,
+        ms: u64,
+    },
     /// adit-init on what it booted: `slot`, `board`, `machine`, `root`.
     Boot(HashMap<String, String>),
-    Service { name: String, state: String, rest: HashMap<String, String> },
-    SafeState { reason: String, ms: u64 },
+    Service {
+        name: String,
+        state: String,
+        rest: HashMap<String, String>,
+    },
+    SafeState {
+        reason: String,
+        ms: u64,
+    },
     ChainUp(HashMap<String, String>),
     Pool(HashMap<String, String>),
     /// adit-miner, every five seconds.
-    Hashing { mhs: f64, accepted: u64, rejected: u64, rest: HashMap<String, String> },
+    Hashing {
+        mhs: f64,
+        accepted: u64,
+        rejected: u64,
+        rest: HashMap<String, String>,
+    },
     /// A warning or an error, as it stands.
     Complaint(String),
     KernelPanic(String),
@@ -59,8 +81,7 @@ fn loader(rest: &str) -> Option<Event> {
         return Some(Event::SlotRefused { slot });
     }
     let hexadecimal = |after: &str| {
-        let digits: String =
-            rest.split_once(after)?.1.chars().take_while(char::is_ascii_hexdigit).collect();
+        let digits: String = rest.split_once(after)?.1.chars().take_while(char::is_ascii_hexdigit).collect();
         u32::from_str_radix(&digits, 16).ok()
     };
     Some(Event::Slot {
@@ -72,19 +93,27 @@ fn loader(rest: &str) -> Option<Event> {
 }
 
 fn unit(said_by: &str, message: &str) -> Option<Event> {
-    let starts = |words: &str| message.strip_prefix(words).filter(|rest| rest.is_empty() || rest.starts_with(' '));
+    let starts =
+        |words: &str| message.strip_prefix(words).filter(|rest| rest.is_empty() || rest.starts_with(' '));
     match said_by {
         "adit_init" => {
             if let Some(rest) = starts("timeline") {
                 let mut pairs = pairs(rest);
-                return Some(Event::Timeline { event: pairs.remove("event")?, ms: pairs.get("ms")?.parse().ok()? });
+                return Some(Event::Timeline {
+                    event: pairs.remove("event")?,
+                    ms: pairs.get("ms")?.parse().ok()?,
+                });
             }
             if let Some(rest) = starts("boot") {
                 return Some(Event::Boot(pairs(rest)));
             }
             if let Some(rest) = starts("service") {
                 let mut rest = pairs(rest);
-                return Some(Event::Service { name: rest.remove("name")?, state: rest.remove("state")?, rest });
+                return Some(Event::Service {
+                    name: rest.remove("name")?,
+                    state: rest.remove("state")?,
+                    rest,
+                });
             }
             let mut rest = pairs(starts("safe state")?);
             Some(Event::SafeState { reason: rest.remove("reason")?, ms: rest.get("ms")?.parse().ok()? })
@@ -155,7 +184,14 @@ mod tests {
 
     #[test]
     fn other_lines_are_not_events() {
-        for line in ["", "INFO", "INFO adit_init", "U-Boot 2023.01", "Adit: slot", "INFO other: timeline event=x ms=1"] {
+        for line in [
+            "",
+            "INFO",
+            "INFO adit_init",
+            "U-Boot 2023.01",
+            "Adit: slot",
+            "INFO other: timeline event=x ms=1",
+        ] {
             assert_eq!(parse(line), None, "{line}");
         }
     }

@@ -96,7 +96,9 @@ fn words(event: &Event) -> Option<String> {
         Event::Slot { slot, left_a, left_b, .. } => {
             format!("U-Boot starts slot {slot} (tries left: a {left_a}, b {left_b})")
         }
-        Event::SlotRefused { slot } => format!("U-Boot does not start slot {slot}: no FIT, or not signed by our key"),
+        Event::SlotRefused { slot } => {
+            format!("U-Boot does not start slot {slot}: no FIT, or not signed by our key")
+        }
         Event::NoTriesLeft => "U-Boot: no slot has tries left".into(),
         Event::Timeline { event, ms } => match event.as_str() {
             "init" => format!("Linux runs; adit-init is PID 1 ({ms} ms after the kernel's entry)"),
@@ -106,14 +108,23 @@ fn words(event: &Event) -> Option<String> {
         },
         Event::ChainUp(at) => {
             let at = |key: &str| at.get(key).map_or("?", String::as_str);
-            format!("chain {} up: {} × {} at {} MHz, {} baud", at("chain"), at("chips"), at("chip"), at("mhz"), at("baud"))
+            format!(
+                "chain {} up: {} × {} at {} MHz, {} baud",
+                at("chain"),
+                at("chips"),
+                at("chip"),
+                at("mhz"),
+                at("baud")
+            )
         }
         Event::Pool(at) => {
             let at = |key: &str| at.get(key).map_or("", String::as_str);
             format!("pool {} {} {}", at("url"), at("state"), at("reason")).trim_end().into()
         }
         Event::SafeState { reason, ms } => format!("safe state in {ms} ms: {reason}"),
-        Event::Service { name, state, .. } if state == "failed" || state == "backoff" => format!("service {name}: {state}"),
+        Event::Service { name, state, .. } if state == "failed" || state == "backoff" => {
+            format!("service {name}: {state}")
+        }
         Event::Complaint(line) | Event::KernelPanic(line) | Event::Corruption(line) => line.clone(),
         Event::Boot(_) | Event::Service { .. } | Event::Hashing { .. } => return None,
     })

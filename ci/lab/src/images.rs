@@ -90,8 +90,8 @@ impl Images {
     }
 
     fn write_firmware(&mut self) -> Result<()> {
-        if let Some(flash) = &self.board.flash {
-            qemu::flash(&self.board, flash, &self.flash())?;
+        if let Some(emulated) = &self.board.qemu {
+            qemu::flash(&self.board, emulated, &self.flash())?;
         }
         qemu::control_tree(&self.board, &self.parts.key, &self.control_tree())
     }

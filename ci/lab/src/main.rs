@@ -6,7 +6,10 @@ use adit_lab::{bench, outcome::Goal, prepare, run};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "adit-lab", about = "A whole mining site on one computer: Bitcoin node, pool, simulated machine, and the appliance in QEMU")]
+#[command(
+    name = "adit-lab",
+    about = "A whole mining site on one computer: Bitcoin node, pool, simulated machine, and the appliance in QEMU"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

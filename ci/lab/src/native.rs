@@ -15,7 +15,8 @@ use adit_sys::spawn::{Launch, spawn};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-const PROFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../overlay/etc/adit/machines/bench-bitaxe.toml");
+const PROFILE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../overlay/etc/adit/machines/bench-bitaxe.toml");
 /// Where the profile says that the pseudo-terminals are.
 const PROFILE_PORTS: &str = "/tmp/adit/";
 
@@ -29,11 +30,13 @@ impl Native {
     /// Starts the machine and both services from `programs`; sockets, links and logs go to `folder`. `config` is the miner's `adit.toml`.
     pub fn start(programs: &Path, folder: &Path, config: &Path) -> Result<Self> {
         let at = |name: &str| folder.join(name);
-        let machine =
-            adit_simulator::Config::bitaxe(Endpoint::Pty(at("chain")), Endpoint::Pty(at("board")));
+        let machine = adit_simulator::Config::bitaxe(Endpoint::Pty(at("chain")), Endpoint::Pty(at("board")));
         let simulator = Simulator::start(machine).context("simulated machine")?;
         let profile = std::fs::read_to_string(PROFILE).context(PROFILE)?;
-        std::fs::write(at("machine.toml"), profile.replace(PROFILE_PORTS, &format!("{}/", folder.display())))?;
+        std::fs::write(
+            at("machine.toml"),
+            profile.replace(PROFILE_PORTS, &format!("{}/", folder.display())),
+        )?;
 
         let mut native = Self { simulator, services: Vec::new() };
         let environment = [
@@ -103,7 +106,9 @@ fn start_service(
         .iter()
         .map(|door| {
             let socket: PathBuf = folder.join(door);
-            UnixListener::bind(&socket).map(|listener| (*door, listener)).with_context(|| socket.display().to_string())
+            UnixListener::bind(&socket)
+                .map(|listener| (*door, listener))
+                .with_context(|| socket.display().to_string())
         })
         .collect::<Result<_>>()?;
     let sockets: Vec<(&str, BorrowedFd)> =

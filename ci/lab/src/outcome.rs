@@ -28,7 +28,8 @@ impl Outcome {
         match event {
             Event::Slot { slot, .. } => {
                 self.slot = Some(slot.to_string());
-                (self.kernel_to_init_ms, self.init_to_ready_ms, self.init_to_first_work_ms) = (None, None, None);
+                (self.kernel_to_init_ms, self.init_to_ready_ms, self.init_to_first_work_ms) =
+                    (None, None, None);
             }
             Event::Timeline { event, ms } => {
                 let since_init = self.kernel_to_init_ms.map(|init| ms.saturating_sub(init));

@@ -137,7 +137,12 @@ async fn watch(
             && started.elapsed() > limit
         {
             let goal = options.until.map_or("the end".into(), |goal| goal.to_string());
-            bail!("{goal} not reached in {} s: {}\n{}", limit.as_secs(), standing(outcome), rig.unit.tail(15));
+            bail!(
+                "{goal} not reached in {} s: {}\n{}",
+                limit.as_secs(),
+                standing(outcome),
+                rig.unit.tail(15)
+            );
         }
     }
 }

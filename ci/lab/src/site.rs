@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use adit_image::Board;
+use adit_image::{
+    Board,
+    qemu::{self, QemuFiles},
+};
 use adit_pool::{Difficulty, Node, Pool};
 use adit_simulator::{Endpoint, Simulator};
 use anyhow::{Context, Result, bail};
@@ -98,27 +101,19 @@ impl Rig {
         machine.control = Some(at("machine.sock"));
         let simulator = Simulator::start(machine).context("simulated machine")?;
 
-        let mut arguments: Vec<String> = inputs.board.qemu_arguments();
-        let mut add = |words: &[String]| arguments.extend_from_slice(words);
-        add(&["-display".into(), "none".into(), "-monitor".into(), "none".into()]);
-        add(&["-chardev".into(), "stdio,id=console,signal=off".into(), "-serial".into(), "chardev:console".into()]);
-        add(&["-dtb".into(), show(inputs.control_tree)?]);
-        add(&["-drive".into(), format!("if=pflash,index=1,format=raw,file={}", show(inputs.flash)?)]);
-        add(&["-drive".into(), format!("if=none,id=disk,format=raw,file={}", show(inputs.disk)?)]);
-        add(&["-device".into(), "virtio-blk-pci,drive=disk".into()]);
-        add(&["-netdev".into(), "user,id=lan".into(), "-device".into(), "virtio-net-pci,netdev=lan".into()]);
-        add(&["-device".into(), "virtio-rng-pci".into()]);
-        for (id, socket, options) in
-            [("chain", &chain, ""), ("board", &board, ""), ("agent", &agent, ",server=on,wait=off")]
-        {
-            add(&["-chardev".into(), format!("socket,id={id},path={}{options}", show(socket)?)]);
+        let qemu = inputs.board.qemu.as_ref().context("this board is not emulated")?;
+        let files = QemuFiles { control_tree: inputs.control_tree, flash: inputs.flash, disk: inputs.disk };
+        let mut arguments = qemu::arguments(inputs.board, qemu, &files)?;
+        // The unit's four serial ports: chips, board controller, fault-injection agent, nothing.
+        for far_end in [
+            format!("socket,id=chain1,path={}", chain.display()),
+            format!("socket,id=chain2,path={}", board.display()),
+            format!("socket,id=chain3,path={},server=on,wait=off", agent.display()),
+            "null,id=chain4".into(),
+        ] {
+            arguments.extend(["-chardev".into(), far_end]);
         }
-        add(&["-chardev".into(), "null,id=unused".into()]);
-        add(&[
-            "-device".into(),
-            "pci-serial-4x,chardev1=chain,chardev2=board,chardev3=agent,chardev4=unused".into(),
-        ]);
-        let unit = Unit::start("qemu-system-aarch64", &arguments, &at("console.log"))?;
+        let unit = Unit::start(&qemu.binary, &arguments, &at("console.log"))?;
         Ok(Self { simulator, unit, agent })
     }
 
@@ -144,12 +139,4 @@ impl Rig {
         self.unit.stop().await;
         self.simulator.stop();
     }
-}
-
-fn show(path: &Path) -> Result<String> {
-    let text = path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))?;
-    if text.contains(',') {
-        bail!("{text}: QEMU cannot take a path with a comma");
-    }
-    Ok(text.to_string())
 }

@@ -26,10 +26,11 @@ const IDLE_CLIENT: Duration = Duration::from_secs(600);
 #[derive(Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case", deny_unknown_fields)]
 enum Request {
-    State,
+    // Braces, because serde lets unknown fields pass in a variant without them.
+    State {},
     Events { after: u64 },
     Fault { name: String, on: Option<bool>, count: Option<u32>, value: Option<f64> },
-    Shutdown,
+    Shutdown {},
 }
 
 #[derive(Serialize)]
@@ -152,7 +153,7 @@ fn answer(shared: &Shared, line: &[u8]) -> (Reply, bool) {
         Err(error) => return (Reply::refused(error), false),
     };
     let reply = match request {
-        Request::State => Reply::State { ok: true, state: Box::new(shared.change(|world| world.state())) },
+        Request::State {} => Reply::State { ok: true, state: Box::new(shared.change(|world| world.state())) },
         Request::Events { after } => {
             Reply::Events { ok: true, events: shared.read(|world| world.events(after)) }
         }
@@ -165,7 +166,7 @@ fn answer(shared: &Shared, line: &[u8]) -> (Reply, bool) {
                 Err(error) => Reply::refused(error),
             }
         }
-        Request::Shutdown => return (Reply::DONE, true),
+        Request::Shutdown {} => return (Reply::DONE, true),
     };
     (reply, false)
 }

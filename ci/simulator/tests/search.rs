@@ -53,6 +53,11 @@ fn brought_up() -> Chain {
     chain
 }
 
+/// Returns the hashes that they took.
+fn steps(sweep: &mut Sweep, count: usize, found: &mut Vec<Found>) -> u64 {
+    (0..count).map(|_| sweep.step(found)).sum()
+}
+
 fn frame(found: &Found, job_id: u8) -> String {
     hex::encode_upper(found.response(&BM1370, job_id, true).as_bytes())
 }
@@ -79,11 +84,7 @@ fn the_genesis_block_is_found_from_an_offset_below_it() {
     run(&mut chain, GENESIS_JOB);
     let mut sweep = Sweep::new(chain.work(1, 32).unwrap(), 0);
     let mut found = Vec::new();
-    let mut hashes = 0;
-    for _ in 0..400 {
-        hashes += sweep.step(&mut found);
-    }
-    assert_eq!(hashes, 400 * 2040, "2040 small cores");
+    assert_eq!(steps(&mut sweep, 400, &mut found), 400 * 2040, "2040 small cores");
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(frame(&found[0], 0x00), "AA551DAC2B7C0000000090");
 }
@@ -121,15 +122,13 @@ fn masked_quarters_do_not_report() {
     run(&mut chain, REAL_JOB);
     let mut sweep = Sweep::new(chain.work(1, 8).unwrap(), 77);
     let mut found = Vec::new();
-    for _ in 0..8 {
-        sweep.step(&mut found);
-    }
+    steps(&mut sweep, 8, &mut found);
     assert!(found.len() > 4, "{}", found.len());
     assert!(found.iter().all(|found| (64..96).contains(&(found.nonce >> 25))), "{found:?}");
     write(&mut chain, 0x18, 0x0000_C100);
     sweep.update(chain.work(1, 8).unwrap());
     found.clear();
-    (0..8).for_each(|_| drop(sweep.step(&mut found)));
+    steps(&mut sweep, 8, &mut found);
     assert!(found.is_empty(), "reports with every enable clear");
 }
 
@@ -144,7 +143,7 @@ fn every_reported_nonce_is_true_with_its_version_and_its_excess() {
         let asked = base + TicketMask::from_register(ticket).bits();
         let mut sweep = Sweep::new(chain.work(1, base).unwrap(), 0x123_4567);
         let mut found = Vec::new();
-        (0..40).for_each(|_| drop(sweep.step(&mut found)));
+        steps(&mut sweep, 40, &mut found);
         assert!(found.len() > 10, "{mask:08x}: {}", found.len());
         for found in &found {
             assert_eq!(u32::from(found.version) & !mask, 0, "rolled outside the mask: {found:?}");
@@ -168,7 +167,7 @@ fn versions_roll_on_after_a_sweep_and_slots_are_sub_cores() {
     let work = work_of_one_chip(&BM1370, 5);
     let mut sweep = Sweep::new(work, 0);
     let mut found = Vec::new();
-    (0..12).for_each(|_| drop(sweep.step(&mut found)));
+    steps(&mut sweep, 12, &mut found);
     for found in &found {
         assert_eq!(u32::from(found.version & 15), u32::from(found.sub_core));
         let step = found.nonce & 0x01FF_FFFF;

@@ -13,20 +13,20 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Much longer than anything takes here: a busy machine must not make a test fail.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     unshare: Child,
     init: Pid,
 }
 
 /// What is in the world before PID 1 starts.
-pub struct Plan {
+pub(crate) struct Plan {
     folder: tempfile::TempDir,
 }
 
 impl Plan {
     /// None, and a line that says so, where namespaces cannot be made.
-    pub fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("SKIPPED {test}: needs root, to make a process namespace");
             return None;
@@ -42,16 +42,16 @@ impl Plan {
         Some(Plan { folder })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// A shell script as a program of the world; `$W` in it is the world's folder. Returns its path.
-    pub fn program(&self, name: &str, script: &str) -> String {
+    pub(crate) fn program(&self, name: &str, script: &str) -> String {
         self.file_program(name, &format!("#!/bin/sh\nW={}\n{script}\n", self.path().display()))
     }
 
-    pub fn python(&self, name: &str, script: &str) -> String {
+    pub(crate) fn python(&self, name: &str, script: &str) -> String {
         self.file_program(name, &format!("#!/usr/bin/python3\n{script}\n"))
     }
 
@@ -62,18 +62,18 @@ impl Plan {
         path.to_str().unwrap().to_owned()
     }
 
-    pub fn unit(&self, name: &str, text: &str) -> &Self {
+    pub(crate) fn unit(&self, name: &str, text: &str) -> &Self {
         fs::write(self.path().join(format!("etc/adit/services/{name}.toml")), text).unwrap();
         self
     }
 
     /// A service whose program is a shell script.
-    pub fn service(&self, name: &str, script: &str, keys: &str) -> &Self {
+    pub(crate) fn service(&self, name: &str, script: &str, keys: &str) -> &Self {
         let program = self.program(name, script);
         self.unit(name, &format!("exec = [\"{program}\"]\n{keys}\n"))
     }
 
-    pub fn start(self) -> World {
+    pub(crate) fn start(self) -> World {
         let mut unshare = Command::new("unshare")
             .args(["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
             .arg(env!("CARGO_BIN_EXE_adit-init"))
@@ -93,21 +93,21 @@ impl Plan {
 }
 
 impl World {
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
 
-    pub fn console(&self) -> String {
+    pub(crate) fn console(&self) -> String {
         fs::read_to_string(self.folder.path().join("dev/console")).unwrap()
     }
 
     /// What programs have written into a file of the world; empty: nothing yet.
-    pub fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
     /// Waits for the `count`th console line that holds `text`, and returns it.
-    pub fn line(&self, count: usize, text: &str) -> String {
+    pub(crate) fn line(&self, count: usize, text: &str) -> String {
         let mut last = String::new();
         let found = try_until(|| {
             last = self.console();
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// The process that a service's line with this state names, as the host numbers it.
-    pub fn process(&self, count: usize, name: &str, state: &str) -> Pid {
+    pub(crate) fn process(&self, count: usize, name: &str, state: &str) -> Pid {
         let line = self.line(count, &format!("service name={name} state={state} "));
         let inside = number(&line, "pid");
         self.host_pid(inside).unwrap_or_else(|| panic!("process {inside} is gone: {line}"))
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Every process of the namespace but PID 1.
-    pub fn processes(&self) -> Vec<Process> {
+    pub(crate) fn processes(&self) -> Vec<Process> {
         let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let own = namespace(self.init.as_raw_nonzero().get());
         let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -140,12 +140,12 @@ impl World {
             .collect()
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.init, signal).unwrap();
     }
 
     /// Waits for the end of the world and returns the signal that ended PID 1.
-    pub fn end(&mut self) -> Option<i32> {
+    pub(crate) fn end(&mut self) -> Option<i32> {
         wait_until("the namespace ends", || self.unshare.try_wait().unwrap()).signal()
     }
 }
@@ -158,11 +158,11 @@ impl Drop for World {
     }
 }
 
-pub struct Process {
-    pub pid: Pid,
-    pub inside: Option<u64>,
-    pub is_zombie: bool,
-    pub command: String,
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) inside: Option<u64>,
+    pub(crate) is_zombie: bool,
+    pub(crate) command: String,
 }
 
 impl Process {
@@ -180,12 +180,12 @@ impl Process {
 }
 
 /// The value of `key=` in a console line.
-pub fn number(line: &str, key: &str) -> u64 {
+pub(crate) fn number(line: &str, key: &str) -> u64 {
     let value = line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no number {key}= in {line:?}"))
 }
 
-pub fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     try_until(look).unwrap_or_else(|| panic!("in vain: {what}"))
 }
 

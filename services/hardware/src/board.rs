@@ -13,7 +13,7 @@ use std::{
 
 use tokio::time::sleep;
 
-pub use self::bitaxe_raw::{BitaxeRaw, BoardError};
+pub(crate) use self::bitaxe_raw::{BitaxeRaw, BoardError};
 use self::{emc2101::Emc2101, tps546::Tps546};
 use crate::{
     power::{Fault, Sample},
@@ -50,7 +50,7 @@ impl SafeState {
 }
 
 #[derive(Debug)]
-pub struct Board {
+pub(crate) struct Board {
     controller: BitaxeRaw,
     fan: Emc2101,
     rail: Tps546,
@@ -60,7 +60,7 @@ pub struct Board {
 
 impl Board {
     /// Opens the controller's port; touches nothing yet.
-    pub fn open(profile: &Profile) -> Result<Self, BoardError> {
+    pub(crate) fn open(profile: &Profile) -> Result<Self, BoardError> {
         Ok(Self {
             controller: open_controller(&profile.controller)?,
             fan: match profile.fan.kind {
@@ -77,14 +77,14 @@ impl Board {
     /// Rail off, reset held, fan full, each read back. The rail comes first: without it nothing heats.
     ///
     /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again.
-    pub async fn make_safe(&mut self) -> SafeState {
+    pub(crate) async fn make_safe(&mut self) -> SafeState {
         let mut state = SafeState::default();
         self.make_safe_into(&mut state).await;
         state
     }
 
     /// As [`Board::make_safe`], for a caller that may break off: `state` holds what was reached until then.
-    pub async fn make_safe_into(&mut self, state: &mut SafeState) {
+    pub(crate) async fn make_safe_into(&mut self, state: &mut SafeState) {
         let off = self.rail.switch_off(&mut self.controller).await;
         let silent = matches!(off, Err(BoardError::Silent { .. } | BoardError::Port(_)));
         let off = state.note("rail", off).is_some();
@@ -116,14 +116,14 @@ impl Board {
     }
 
     /// Identities of fan controller and regulator, and the regulator's limits. The rail stays off.
-    pub async fn prepare(&mut self) -> Result<(), BoardError> {
+    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         self.fan.prepare(&mut self.controller).await?;
         self.fan.run_full(&mut self.controller).await?;
         self.rail.prepare(&mut self.controller).await
     }
 
     /// Waits until the fan turns. Errors with [`Fault::Fan`] when it does not in time.
-    pub async fn prove_fan(&mut self, profile: &Profile) -> Result<(), Fault> {
+    pub(crate) async fn prove_fan(&mut self, profile: &Profile) -> Result<(), Fault> {
         let deadline = Instant::now() + Duration::from_millis(profile.fan.spin_up_ms.into());
         let mut turning = 0;
         loop {
@@ -142,7 +142,7 @@ impl Board {
     /// Rail on, measured within limits, reset released. The caller has seen the fan turn.
     ///
     /// Looks at the fan once more itself, so that no path through the program leads past it.
-    pub async fn power_up(&mut self, profile: &Profile) -> Result<(), Fault> {
+    pub(crate) async fn power_up(&mut self, profile: &Profile) -> Result<(), Fault> {
         self.controller.set_pin(self.reset_pin, false).await?;
         let rpm = self.fan.rpm(&mut self.controller).await?;
         if rpm < profile.fan.min_rpm {
@@ -167,12 +167,12 @@ impl Board {
     }
 
     /// A rail that was switched off measures as off.
-    pub fn is_off(&self, volts: f64) -> bool {
+    pub(crate) fn is_off(&self, volts: f64) -> bool {
         volts <= self.nominal_volts * OFF_SHARE
     }
 
     /// Everything that the limits are about. A device that does not answer leaves its values out.
-    pub async fn sample(&mut self) -> Sample {
+    pub(crate) async fn sample(&mut self) -> Sample {
         let rail_volts = self.rail.volts(&mut self.controller).await;
         if let Err(error @ (BoardError::Silent { .. } | BoardError::Port(_))) = &rail_volts {
             return Sample { silent: Some(error.to_string()), ..Default::default() };

@@ -28,7 +28,7 @@ const SLOWING: Duration = Duration::from_millis(5);
 
 /// Why a chain is given up. The machine takes power off and tries again later.
 #[derive(Debug, thiserror::Error)]
-pub enum ChainFault {
+pub(crate) enum ChainFault {
     #[error(transparent)]
     Port(#[from] PortError),
     #[error("{found} of {expected} {chip} answered")]
@@ -44,7 +44,7 @@ pub enum ChainFault {
 }
 
 /// What a chain works with. All counters go to the status at once.
-pub struct Chain<'a> {
+pub(crate) struct Chain<'a> {
     index: u8,
     profile: &'a ChainProfile,
     chip: &'static Chip,
@@ -71,7 +71,7 @@ struct Oddities {
 }
 
 /// Runs one chain. Ends only with the reason why it cannot go on; may be dropped at any time.
-pub async fn run(
+pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
     path: &WorkPath,
@@ -99,7 +99,7 @@ pub async fn run(
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
     let (_, frame) = profile.chip().set_frequency(KiloHertz((profile.ramp.start_mhz * 1000.0) as u32))?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
         let port = Port::open(&profile.port, baud)?;

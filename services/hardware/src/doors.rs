@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixListener,
-    },
+    os::{fd::OwnedFd, unix::net::UnixListener},
     sync::{Arc, Mutex},
 };
 

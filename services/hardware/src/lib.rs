@@ -5,13 +5,13 @@
 //!
 //! [`run`] is the driver, [`safe_state`] the one-shot that adit-init runs when the driver is dead. The binary only parses its command line, so that tests run the same code in-process.
 
-pub mod board;
-pub mod chain;
+mod board;
+mod chain;
 mod doors;
 mod machine;
 mod notify;
 mod port;
-pub mod power;
+mod power;
 pub mod profile;
 pub mod safe_state;
 mod status;

@@ -26,7 +26,7 @@ use crate::{
 /// A machine that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
 
-pub struct Machine<'a> {
+pub(crate) struct Machine<'a> {
     profile: &'a Profile,
     path: &'a WorkPath,
     status: &'a Status,
@@ -36,12 +36,12 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(profile: &'a Profile, path: &'a WorkPath, status: &'a Status) -> Self {
+    pub(crate) fn new(profile: &'a Profile, path: &'a WorkPath, status: &'a Status) -> Self {
         Self { profile, path, status, board: None, said_ready: false, faults_in_a_row: 0 }
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
-    pub async fn run(&mut self) -> Infallible {
+    pub(crate) async fn run(&mut self) -> Infallible {
         loop {
             let began = Instant::now();
             let Err(fault) = self.cycle().await;
@@ -53,7 +53,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Rail off, reset held, fan full. When the controller cannot be reached, the chips are at least slowed down over their own line.
-    pub async fn make_safe(&mut self) -> SafeState {
+    pub(crate) async fn make_safe(&mut self) -> SafeState {
         let state = match self.board() {
             Ok(board) => board.make_safe().await,
             Err(fault) => SafeState { errors: vec![fault.to_string()], ..Default::default() },

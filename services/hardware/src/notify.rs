@@ -12,26 +12,26 @@ static PROGRESS_US: AtomicU64 = AtomicU64::new(0);
 static FIRST_WORK: AtomicBool = AtomicBool::new(false);
 
 /// Doors are served, the controller has answered, the safe state has been verified.
-pub fn ready() {
+pub(crate) fn ready() {
     say(&[NotifyState::Ready]);
 }
 
-pub fn stopping() {
+pub(crate) fn stopping() {
     say(&[NotifyState::Stopping]);
 }
 
 /// One line for people.
-pub fn status(text: &str) {
+pub(crate) fn status(text: &str) {
     say(&[NotifyState::Status(text)]);
 }
 
 /// The machine's loop is alive: it has just spoken to its controller, or found that it cannot.
-pub fn progress() {
+pub(crate) fn progress() {
     PROGRESS_US.store(monotonic_us(), Ordering::Relaxed);
 }
 
 /// Tells adit-init that all is well, at the pace that it asked for, for as long as the machine's loop is alive. A loop that hangs makes this fall silent.
-pub async fn watchdog() {
+pub(crate) async fn watchdog() {
     let Some(patience) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     loop {
         if monotonic_us().saturating_sub(PROGRESS_US.load(Ordering::Relaxed)) < HANGS_AFTER_US {
@@ -42,7 +42,7 @@ pub async fn watchdog() {
 }
 
 /// The first job frame is on a wire: said once a process.
-pub fn first_work() {
+pub(crate) fn first_work() {
     if !FIRST_WORK.swap(true, Ordering::Relaxed) {
         say(&[NotifyState::Custom("X_ADIT_MILESTONE=first-work")]);
     }

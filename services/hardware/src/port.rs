@@ -18,7 +18,7 @@ const WRITE: Duration = Duration::from_secs(1);
 const RATE_TOLERANCE_PERCENT: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
-pub enum PortError {
+pub(crate) enum PortError {
     #[error("{}: {source}", path.display())]
     Open { path: PathBuf, source: io::Error },
     #[error("{}: held by another process", path.display())]
@@ -33,36 +33,36 @@ pub enum PortError {
 
 /// An open port. Dropping it releases the lock.
 #[derive(Debug)]
-pub struct Port {
+pub(crate) struct Port {
     fd: AsyncFd<OwnedFd>,
     path: PathBuf,
 }
 
 impl Port {
     /// Opens and locks a port. The lock ends with the process that holds it, however it ends.
-    pub fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
+    pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
         let failed = |source| PortError::Open { path: path.to_owned(), source };
         let fd = tty::open(path, baud).map_err(failed)?;
         flock(&fd, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| PortError::Held { path: path.to_owned() })?;
-        let port = Self { fd: AsyncFd::new(fd).map_err(failed)?, path: path.to_owned() };
+        let port = Self { fd: AsyncFd::register(fd).map_err(failed)?, path: path.to_owned() };
         port.check_rate(baud)?;
         Ok(port)
     }
 
     /// Changes the line rate. The caller has waited until the last byte left.
-    pub fn set_baud(&self, baud: u32) -> Result<(), PortError> {
+    pub(crate) fn set_baud(&self, baud: u32) -> Result<(), PortError> {
         tty::set_baud(self.fd.get_ref(), baud).map_err(|source| self.failed(source))?;
         self.check_rate(baud)
     }
 
     /// Drops what arrived and was not read.
-    pub fn discard_input(&self) -> Result<(), PortError> {
+    pub(crate) fn discard_input(&self) -> Result<(), PortError> {
         tty::discard_input(self.fd.get_ref()).map_err(|source| self.failed(source))
     }
 
     /// Waits for bytes and takes them. May be dropped while it waits: nothing is lost.
-    pub async fn read(&self, buffer: &mut [u8]) -> Result<usize, PortError> {
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> Result<usize, PortError> {
         loop {
             let mut ready = self.fd.readable().await.map_err(|source| self.failed(source))?;
             match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut *buffer)?)) {
@@ -76,7 +76,7 @@ impl Port {
     }
 
     /// Gives all bytes to the line; waits at most a second for room.
-    pub async fn write(&self, mut bytes: &[u8]) -> Result<(), PortError> {
+    pub(crate) async fn write(&self, mut bytes: &[u8]) -> Result<(), PortError> {
         while !bytes.is_empty() {
             let written = timeout(WRITE, self.write_some(bytes))
                 .await

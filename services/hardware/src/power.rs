@@ -10,7 +10,7 @@ use crate::{
 
 /// Why the machine is taken off power. The text is what a person reads in the status.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub(crate) enum Fault {
     #[error("fan at {rpm} rpm, must turn at {min}")]
     Fan { rpm: u32, min: u32 },
     #[error("chip at {celsius:.1} °C, limit {max:.1}")]
@@ -35,7 +35,7 @@ pub enum Fault {
 
 /// One look at the machine; `None`: could not be read.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// The board controller does not answer at all, and why.
     pub silent: Option<String>,
     pub rail_volts: Option<f64>,
@@ -56,7 +56,7 @@ struct Bad {
 
 /// Judges the looks of one powered period.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     limits: Limits,
     bad: Bad,
 }
@@ -71,7 +71,7 @@ struct Limits {
 }
 
 impl Judge {
-    pub fn new(profile: &Profile) -> Self {
+    pub(crate) fn new(profile: &Profile) -> Self {
         let Safety { bad_looks, .. } = profile.safety;
         let limits = Limits {
             temperature: profile.temperature.clone(),
@@ -84,9 +84,9 @@ impl Judge {
     }
 
     /// `powered_ms`: since reset was released; a chip's sensor is not judged before it has settled.
-    pub fn look(&mut self, sample: &Sample, powered_ms: u64) -> Result<(), Fault> {
+    pub(crate) fn look(&mut self, sample: &Sample, powered_ms: u64) -> Result<(), Fault> {
         let Self { limits, bad } = self;
-        let mut counts = |count: &mut u32, is_bad: bool| {
+        let counts = |count: &mut u32, is_bad: bool| {
             *count = if is_bad { *count + 1 } else { 0 };
             *count >= limits.bad_looks
         };

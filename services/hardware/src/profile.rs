@@ -122,13 +122,7 @@ pub struct Safety {
 
 impl Default for Safety {
     fn default() -> Self {
-        Self {
-            interval_ms: 1000,
-            bad_looks: 2,
-            retry_ms: 5000,
-            retry_max_ms: 60_000,
-            cut_off: CutOff::None,
-        }
+        Self { interval_ms: 1000, bad_looks: 2, retry_ms: 5000, retry_max_ms: 60_000, cut_off: CutOff::None }
     }
 }
 
@@ -221,9 +215,7 @@ impl ChainProfile {
 
     /// Divider of the UART after start-up; `None` keeps the rate of reset.
     pub fn baud_divider(&self) -> Option<u8> {
-        (self.baud != register::baud(register::RESET_DIVIDER))
-            .then(|| check::divider(self.baud))
-            .flatten()
+        (self.baud != register::baud(register::RESET_DIVIDER)).then(|| check::divider(self.baud)).flatten()
     }
 
     pub fn setup(&self, version_mask: u32) -> init::Setup {

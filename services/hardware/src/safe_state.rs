@@ -4,11 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+pub use crate::board::SafeState;
 use anyhow::Context;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    board::{Board, BoardError, SafeState},
+    board::{Board, BoardError},
     port::PortError,
     profile::Profile,
 };
@@ -46,7 +47,9 @@ async fn open(profile: &Profile) -> Result<Board, BoardError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match Board::open(profile) {
-            Err(BoardError::Port(PortError::Held { .. })) if Instant::now() < deadline => sleep(LOCK_LOOK).await,
+            Err(BoardError::Port(PortError::Held { .. })) if Instant::now() < deadline => {
+                sleep(LOCK_LOOK).await
+            }
             result => return result,
         }
     }

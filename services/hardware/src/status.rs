@@ -11,7 +11,7 @@ use crate::{power::Sample, profile::Profile};
 
 /// Where the machine is on its way from off to hashing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     Off,
     Fans,
     Power,
@@ -35,13 +35,13 @@ impl Stage {
 
 /// Shared by the machine, its chains and the status door. The lock is held for a few assignments only.
 #[derive(Debug)]
-pub struct Status {
+pub(crate) struct Status {
     shared: Arc<Mutex<HardwareStatus>>,
     chains: RefCell<Vec<Stage>>,
 }
 
 impl Status {
-    pub fn new(profile: &Profile) -> Self {
+    pub(crate) fn new(profile: &Profile) -> Self {
         let chains = profile.chain.iter().zip(0..).map(|(chain, index)| ChainStatus {
             chain: index,
             chip: chain.chip.clone(),
@@ -65,12 +65,12 @@ impl Status {
     }
 
     /// For the door.
-    pub fn shared(&self) -> Arc<Mutex<HardwareStatus>> {
+    pub(crate) fn shared(&self) -> Arc<Mutex<HardwareStatus>> {
         Arc::clone(&self.shared)
     }
 
     /// Changes one chain's part.
-    pub fn chain(&self, index: u8, change: impl FnOnce(&mut ChainStatus)) {
+    pub(crate) fn chain(&self, index: u8, change: impl FnOnce(&mut ChainStatus)) {
         self.update(|status| {
             if let Some(chain) = status.chains.get_mut(usize::from(index)) {
                 change(chain);
@@ -79,13 +79,13 @@ impl Status {
     }
 
     /// The whole machine is at `stage`.
-    pub fn stage(&self, stage: Stage) {
+    pub(crate) fn stage(&self, stage: Stage) {
         self.chains.borrow_mut().fill(stage);
         self.show(stage);
     }
 
     /// One chain is at `stage`; the machine is where its slowest chain is.
-    pub fn stage_of(&self, chain: u8, stage: Stage) {
+    pub(crate) fn stage_of(&self, chain: u8, stage: Stage) {
         let mut chains = self.chains.borrow_mut();
         chains[usize::from(chain)] = stage;
         let slowest = chains.iter().copied().min().unwrap_or(stage);
@@ -94,7 +94,7 @@ impl Status {
     }
 
     /// Off power because of `reason`, until it hashes again.
-    pub fn fault(&self, reason: &str) {
+    pub(crate) fn fault(&self, reason: &str) {
         self.chains.borrow_mut().fill(Stage::Off);
         self.update(|status| {
             status.stage = "fault".into();
@@ -107,7 +107,7 @@ impl Status {
     }
 
     /// The last look at the machine.
-    pub fn sample(&self, sample: &Sample) {
+    pub(crate) fn sample(&self, sample: &Sample) {
         self.update(|status| {
             status.rail_volts = sample.rail_volts.unwrap_or(f64::NAN);
             status.fan_rpm[0] = sample.fan_rpm.unwrap_or(0);

@@ -20,7 +20,6 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-pub use self::state::QUEUE;
 use self::state::{State, Verdict};
 
 /// Packets that are read in one go before the chains get their turn.
@@ -28,7 +27,7 @@ const BURST: usize = 64;
 
 /// What has been counted since the start, over all holders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Packets that are no frame.
     pub refused: u64,
     /// Works of older generations.
@@ -41,14 +40,14 @@ pub struct Counters {
 
 /// Names a work in a chain's job table across holders and generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch {
+pub(crate) struct Epoch {
     pub path: u32,
     pub generation: u32,
 }
 
 /// One for the whole driver. Chains share it within one thread.
 #[derive(Debug)]
-pub struct WorkPath {
+pub(crate) struct WorkPath {
     state: RefCell<State>,
     holder: RefCell<Option<AsyncFd<OwnedFd>>>,
     /// One a chain: something changed that it should look at.
@@ -58,7 +57,7 @@ pub struct WorkPath {
 }
 
 impl WorkPath {
-    pub fn new(chains: u8) -> Self {
+    pub(crate) fn new(chains: u8) -> Self {
         Self {
             state: RefCell::new(State::new(chains)),
             holder: RefCell::new(None),
@@ -69,7 +68,7 @@ impl WorkPath {
     }
 
     /// Serves one holder after the other. Never ends; may be dropped at any time.
-    pub async fn serve(&self, holders: &mut mpsc::Receiver<OwnedFd>) {
+    pub(crate) async fn serve(&self, holders: &mut mpsc::Receiver<OwnedFd>) {
         loop {
             tokio::select! {
                 biased;
@@ -83,24 +82,24 @@ impl WorkPath {
     }
 
     /// The work that `chain` should send next, which stays in the queue until [`WorkPath::written`].
-    pub fn next(&self, chain: u8) -> Option<(Epoch, Work)> {
+    pub(crate) fn next(&self, chain: u8) -> Option<(Epoch, Work)> {
         let state = self.state.borrow();
         state.next(chain).map(|work| (state.epoch(), work))
     }
 
     /// What the chain is to search for now; works of other epochs are stale.
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.state.borrow().epoch()
     }
 
     /// `work`, from [`WorkPath::next`], is on the wire: the miner may send another one.
-    pub fn written(&self, chain: u8, epoch: Epoch, work: &Work) {
+    pub(crate) fn written(&self, chain: u8, epoch: Epoch, work: &Work) {
         self.state.borrow_mut().written(chain, epoch, work.sequence);
         self.announce();
     }
 
     /// Sends credits that have not been announced, also those that the miner did not take earlier.
-    pub fn announce(&self) {
+    pub(crate) fn announce(&self) {
         while let Some(credit) = self.state.borrow().unannounced() {
             if !self.send(&credit) {
                 return;
@@ -110,23 +109,19 @@ impl WorkPath {
     }
 
     /// Waits until `chain` has something new to look at.
-    pub async fn changed(&self, chain: u8) {
+    pub(crate) async fn changed(&self, chain: u8) {
         self.changed[usize::from(chain)].notified().await;
     }
 
     /// A nonce for the holder of `path`; one for a holder before is dropped.
-    pub fn nonce(&self, path: u32, nonce: Nonce) {
+    pub(crate) fn nonce(&self, path: u32, nonce: Nonce) {
         if self.epoch().path == path && !self.send(&FromHardware::Nonce(nonce)) {
             self.count(|counters| counters.dropped += 1);
         }
     }
 
-    pub fn counters(&self) -> Counters {
-        self.counters.get()
-    }
-
     fn begin(&self, socket: OwnedFd) {
-        let socket = match AsyncFd::new(socket) {
+        let socket = match AsyncFd::register(socket) {
             Ok(socket) => socket,
             Err(error) => return warn!(%error, "work path cannot be polled"),
         };
@@ -141,7 +136,8 @@ impl WorkPath {
         self.holder.replace(None);
         self.state.borrow_mut().begin();
         self.wake_all();
-        info!("work path closed");
+        let Counters { refused, stale, unasked, dropped } = self.counters.get();
+        info!(refused, stale, unasked, dropped, "work path closed; counters since the start");
     }
 
     /// Waits until the present holder sent something. The borrow does not live across the wait, in which a new holder may come.

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 /// Exponential back-off with jitter, so that a thousand units that lost one pool do not come back in one second.
 #[derive(Debug, Clone)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     least: Duration,
     most: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub fn new(least: Duration, most: Duration) -> Self {
+    pub(crate) fn new(least: Duration, most: Duration) -> Self {
         Self { least, most, next: least }
     }
 
     /// The pause before the next attempt; the one after that is up to twice as long. `random` takes off up to half, evenly.
-    pub fn pause(&mut self, random: u32) -> Duration {
+    pub(crate) fn pause(&mut self, random: u32) -> Duration {
         let pause = self.next;
         self.next = (self.next * 2).min(self.most);
         pause - pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
     }
 
     /// The last attempt worked.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.least;
     }
 }

@@ -6,7 +6,7 @@ use adit_config::{Config, MAX_SIZE};
 
 /// What the configuration file makes of the unit.
 #[derive(Debug)]
-pub enum Claim {
+pub(crate) enum Claim {
     Claimed(Config),
     /// Nobody has configured the unit, or not so that it can be used.
     Unclaimed {
@@ -18,7 +18,7 @@ pub enum Claim {
 
 impl Claim {
     /// Reads the file at `path`, which is what `ADIT_CONFIG` says.
-    pub fn read(path: Option<&Path>) -> Self {
+    pub(crate) fn read(path: Option<&Path>) -> Self {
         let unclaimed = |reason: String| Self::Unclaimed { reason, mistakes: Vec::new() };
         let Some(path) = path else { return unclaimed("ADIT_CONFIG is not set".to_owned()) };
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();

@@ -9,7 +9,7 @@ const WINDOW: usize = 60;
 ///
 /// A nonce with n guaranteed leading zero bits stands for 2^n hashes. With k nonces in a minute the estimate's relative error is about 1/√k.
 #[derive(Debug, Clone)]
-pub struct HashRate {
+pub(crate) struct HashRate {
     seconds: [f64; WINDOW],
     newest: u64,
     /// When work was first sent.
@@ -24,18 +24,18 @@ impl Default for HashRate {
 
 impl HashRate {
     /// Work has gone out; only the first time counts.
-    pub fn start(&mut self, now: Duration) {
+    pub(crate) fn start(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
     /// A verified nonce.
-    pub fn add(&mut self, now: Duration, ticket_bits: u8) {
+    pub(crate) fn add(&mut self, now: Duration, ticket_bits: u8) {
         self.advance(now);
         self.seconds[self.newest as usize % WINDOW] += 2f64.powi(ticket_bits.into());
     }
 
     /// Millions of hashes a second over the last minute, or since the first work when that is not so long ago.
-    pub fn mhs(&mut self, now: Duration) -> f64 {
+    pub(crate) fn mhs(&mut self, now: Duration) -> f64 {
         let Some(since) = self.since else { return 0.0 };
         self.advance(now);
         let covered = (WINDOW - 1) as f64 + f64::from(now.subsec_nanos()) / 1e9;

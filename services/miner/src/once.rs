@@ -7,13 +7,13 @@ const MAX_KINDS: usize = 64;
 
 /// Kinds of trouble seen so far.
 #[derive(Debug, Default)]
-pub struct Once {
+pub(crate) struct Once {
     seen: HashSet<String>,
 }
 
 impl Once {
     /// Whether `kind` is new, and so worth a line.
-    pub fn is_new(&mut self, kind: &str) -> bool {
+    pub(crate) fn is_new(&mut self, kind: &str) -> bool {
         self.seen.len() < MAX_KINDS && !self.seen.contains(kind) && self.seen.insert(kind.to_owned())
     }
 }

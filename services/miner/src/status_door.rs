@@ -6,20 +6,20 @@ use adit_bus::miner::MinerStatus;
 
 /// The newest status, shared between the miner and its door.
 #[derive(Debug, Clone, Default)]
-pub struct Shared(Arc<Mutex<MinerStatus>>);
+pub(crate) struct Shared(Arc<Mutex<MinerStatus>>);
 
 impl Shared {
-    pub fn change(&self, change: impl FnOnce(&mut MinerStatus)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut MinerStatus)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub fn get(&self) -> MinerStatus {
+    pub(crate) fn get(&self) -> MinerStatus {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// `org.adit.Miner1.Status`.
-pub struct StatusDoor(pub Shared);
+pub(crate) struct StatusDoor(pub(crate) Shared);
 
 #[zbus::interface(name = "org.adit.Miner1.Status")]
 impl StatusDoor {

@@ -20,17 +20,17 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Leading zero bits of the ticket, with the chain's number before them.
-pub type Tickets = Vec<(u8, u8)>;
+pub(crate) type Tickets = Vec<(u8, u8)>;
 
 /// Reads the tickets in the background; a driver that does not answer holds nobody up.
-pub struct TicketReader {
+pub(crate) struct TicketReader {
     tickets: mpsc::Receiver<Tickets>,
     wanted: Arc<Notify>,
 }
 
 impl TicketReader {
     /// `doors`: the folder of the doors' sockets.
-    pub fn start(doors: &Path) -> Self {
+    pub(crate) fn start(doors: &Path) -> Self {
         let (sender, tickets) = mpsc::channel(1);
         let wanted = Arc::new(Notify::new());
         tokio::spawn(read_on(doors.join(STATUS_DOOR), sender, wanted.clone()));
@@ -38,12 +38,12 @@ impl TicketReader {
     }
 
     /// Reads now rather than in a few seconds.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.wanted.notify_one();
     }
 
     /// The next reading. May be dropped and called again at any point.
-    pub async fn next(&mut self) -> Tickets {
+    pub(crate) async fn next(&mut self) -> Tickets {
         match self.tickets.recv().await {
             Some(tickets) => tickets,
             // The reader ends only with its receiver.

@@ -31,7 +31,7 @@ const TRIES_MS: [(u64, u64); 3] = [(0, 100), (10, 200), (520, 300)];
 const STEP_MS: u64 = 6;
 
 #[derive(Debug, thiserror::Error)]
-pub enum BoardError {
+pub(crate) enum BoardError {
     #[error(transparent)]
     Port(#[from] PortError),
     #[error("board controller silent: no answer to {tries} requests")]
@@ -40,7 +40,9 @@ pub enum BoardError {
     Refused { page: u8, command: u8, code: u8 },
     #[error("board controller answered {got} bytes where {expected} were asked for")]
     Length { expected: usize, got: usize },
-    #[error("device at {address:#04x}: {register:#04x} reads back {got:#06x} after {written:#06x} was written")]
+    #[error(
+        "device at {address:#04x}: {register:#04x} reads back {got:#06x} after {written:#06x} was written"
+    )]
     NotTaken { address: u8, register: u8, written: u16, got: u16 },
     #[error("device at {address:#04x} is a {got}, not a {expected}")]
     Identity { address: u8, expected: &'static str, got: String },
@@ -49,19 +51,19 @@ pub enum BoardError {
 }
 
 #[derive(Debug)]
-pub struct BitaxeRaw {
+pub(crate) struct BitaxeRaw {
     port: Port,
     next_id: u8,
     fresh: bool,
 }
 
 impl BitaxeRaw {
-    pub fn open(path: &Path, baud: u32) -> Result<Self, BoardError> {
+    pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, BoardError> {
         Ok(Self { port: Port::open(path, baud)?, next_id: 0, fresh: true })
     }
 
     /// Sets an output pin and reads it back.
-    pub async fn set_pin(&mut self, pin: u8, high: bool) -> Result<(), BoardError> {
+    pub(crate) async fn set_pin(&mut self, pin: u8, high: bool) -> Result<(), BoardError> {
         let level = u8::from(high);
         self.request(GPIO, pin, &[level], &mut [0; 1]).await?;
         let mut got = [0];
@@ -74,7 +76,7 @@ impl BitaxeRaw {
     }
 
     /// Writes to a device on the I²C bus: a register or command and its data.
-    pub async fn write(&mut self, address: u8, register: u8, data: &[u8]) -> Result<(), BoardError> {
+    pub(crate) async fn write(&mut self, address: u8, register: u8, data: &[u8]) -> Result<(), BoardError> {
         let mut bytes = [0; MAX_LEN];
         bytes[..2].copy_from_slice(&[address, register]);
         bytes[2..2 + data.len()].copy_from_slice(data);
@@ -82,7 +84,11 @@ impl BitaxeRaw {
     }
 
     /// Reads a device's register.
-    pub async fn read<const N: usize>(&mut self, address: u8, register: u8) -> Result<[u8; N], BoardError> {
+    pub(crate) async fn read<const N: usize>(
+        &mut self,
+        address: u8,
+        register: u8,
+    ) -> Result<[u8; N], BoardError> {
         let mut answer = [0; N];
         self.request(I2C, I2C_WRITE_READ, &[address, register, N as u8], &mut answer).await?;
         Ok(answer)
@@ -91,7 +97,13 @@ impl BitaxeRaw {
     /// One request with its tries. Every request of this driver may be repeated without harm.
     ///
     /// An empty `answer` means that any answer but an error will do.
-    async fn request(&mut self, page: u8, command: u8, data: &[u8], answer: &mut [u8]) -> Result<(), BoardError> {
+    async fn request(
+        &mut self,
+        page: u8,
+        command: u8,
+        data: &[u8],
+        answer: &mut [u8],
+    ) -> Result<(), BoardError> {
         if std::mem::take(&mut self.fresh) {
             sleep(Duration::from_millis(STEP_MS)).await;
         }

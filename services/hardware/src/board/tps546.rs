@@ -151,7 +151,8 @@ mod tests {
     fn numbers_are_written_as_the_part_itself_writes_them() {
         assert_eq!(counts(1.2), 0x0266);
         assert_eq!(linear11(650.0), 0x028a);
-        let value = |word: u16| f64::from(word & 0x7ff) * 2f64.powi(i32::from(((word >> 11) as i8) << 3 >> 3));
+        let value =
+            |word: u16| f64::from(word & 0x7ff) * 2f64.powi(i32::from(((word >> 11) as i8) << 3 >> 3));
         assert_eq!(value(0xc840), 0.5);
         for volts in [0.25, 0.5, 4.8, 6.5, 30.0, 105.0, 1500.0] {
             let error = (value(linear11(volts)) - volts).abs() / volts;

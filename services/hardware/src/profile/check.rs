@@ -66,7 +66,10 @@ impl Profile {
         is.range("rail.max_volts", rail.max_volts, 0.5, 1.5);
         is.range("rail.min_volts", rail.min_volts, 0.4, rail.max_volts);
         is.that(rail.volts > rail.min_volts && rail.volts < rail.max_volts, "rail.volts", || {
-            format!("{} is not between min_volts {} and max_volts {}", rail.volts, rail.min_volts, rail.max_volts)
+            format!(
+                "{} is not between min_volts {} and max_volts {}",
+                rail.volts, rail.min_volts, rail.max_volts
+            )
         });
         is.range("rail.rise_ms", rail.rise_ms, 10, 5000);
         is.range("rail.over_current_amperes", rail.over_current_amperes, 1.0, 40.0);
@@ -80,7 +83,12 @@ impl Profile {
         let limits = &self.temperature;
         is.range("temperature.max_chip_celsius", limits.max_chip_celsius, 30.0, 110.0);
         is.range("temperature.max_board_celsius", limits.max_board_celsius, 30.0, 110.0);
-        is.range("temperature.start_board_celsius", limits.start_board_celsius, 20.0, limits.max_board_celsius);
+        is.range(
+            "temperature.start_board_celsius",
+            limits.start_board_celsius,
+            20.0,
+            limits.max_board_celsius,
+        );
         is.range("temperature.settle_ms", limits.settle_ms, 0, 5000);
 
         is.range("safety.interval_ms", self.safety.interval_ms, 50, 2000);

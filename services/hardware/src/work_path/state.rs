@@ -5,7 +5,7 @@ use adit_work::frame::{FromHardware, ToHardware, Work};
 use super::Epoch;
 
 /// Works a chain that the miner may send unasked in each generation; also the most that wait in this driver.
-pub const QUEUE: u32 = 2;
+pub(crate) const QUEUE: u32 = 2;
 
 /// What a frame came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +48,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(chains: u8) -> Self {
-        Self {
-            epoch: Epoch { path: 0, generation: 0 },
-            lanes: vec![Lane::fresh(); usize::from(chains)],
-        }
+        Self { epoch: Epoch { path: 0, generation: 0 }, lanes: vec![Lane::fresh(); usize::from(chains)] }
     }
 
     /// A new holder begins: generation 0, no work.

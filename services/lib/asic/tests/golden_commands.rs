@@ -1,9 +1,8 @@
 //! Commands and checksums against frames that logic analysers and other people's firmware have seen (`docs/asic.md` names the sources).
 
 use adit_asic::{
-    crc5, crc16,
     command::{Target, chain_inactive, read, set_address, write},
-    register,
+    crc5, crc16, register,
 };
 
 fn bytes(text: &str) -> Vec<u8> {

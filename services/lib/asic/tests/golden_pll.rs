@@ -89,8 +89,7 @@ fn captured_settings_mean_the_frequencies_that_they_were_captured_at() {
         (PllEncoding::Bm1387, [94, 2, 1, 1], 1175.0, 0x005e_0211),
     ];
     for (encoding, [feedback, reference, post1, post2], mhz, golden) in captured {
-        let pll =
-            Pll { feedback, reference: reference as u8, post1: post1 as u8, post2: post2 as u8 };
+        let pll = Pll { feedback, reference: reference as u8, post1: post1 as u8, post2: post2 as u8 };
         assert_eq!(pll.register(encoding), golden, "{mhz}");
         assert_eq!(pll.frequency().mhz(), mhz);
     }
@@ -124,7 +123,8 @@ fn sweeps_that_leave_nothing_out_are_as_long_as_computed_by_others() {
 
 #[test]
 fn version_epochs_are_those_of_the_factory_settings() {
-    let epochs = [(0x15a4, 16, 907), (0x1eb5, 16, 1287), (0x115a, 8, 1455), (0x1381, 8, 1636), (0x151c, 8, 1770)];
+    let epochs =
+        [(0x15a4, 16, 907), (0x1eb5, 16, 1287), (0x115a, 8, 1455), (0x1381, 8, 1636), (0x151c, 8, 1770)];
     for (hcn, sub_cores, ms) in epochs {
         assert_eq!(version_epoch_ms(hcn, sub_cores), ms);
     }

@@ -89,10 +89,9 @@ fn responses_of_other_chips_have_the_same_checksum() {
         assert_eq!(crc5(&bytes(response)), 0, "{response}");
     }
     // The genesis block's nonce as a chip would report it.
-    for (width, frame) in [
-        (Width::Nine, "AA55 1DAC2B7C 00 00 87"),
-        (Width::Eleven, "AA55 1DAC2B7C 00 00 0000 90"),
-    ] {
+    for (width, frame) in
+        [(Width::Nine, "AA55 1DAC2B7C 00 00 87"), (Width::Eleven, "AA55 1DAC2B7C 00 00 0000 90")]
+    {
         let Response::Nonce { nonce, .. } = one(width, frame) else { panic!("not a nonce") };
         assert_eq!(u32::from_le_bytes(nonce), 2_083_236_893);
     }
@@ -200,7 +199,11 @@ fn chips_that_share_nonces_by_offset_are_found_by_range() {
         let start = adit_asic::register::nonce_offset(chip, chips) & 0xffff;
         let wire = (start << 9) | 0x6c00_0000;
         assert_eq!(BM1370.place(wire.swap_bytes(), 65), Some(chip));
-        let last = if chip == 64 { 0xffff } else { (adit_asic::register::nonce_offset(chip + 1, chips) & 0xffff) - 1 };
+        let last = if chip == 64 {
+            0xffff
+        } else {
+            (adit_asic::register::nonce_offset(chip + 1, chips) & 0xffff) - 1
+        };
         assert_eq!(BM1370.place((last << 9 | 0x1ff).swap_bytes(), 65), Some(chip));
     }
 }

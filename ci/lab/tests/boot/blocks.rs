@@ -1,0 +1,91 @@
+//! From power-on to a block that a Bitcoin node accepts.
+
+use std::time::{Duration, Instant};
+
+use adit_lab::{
+    console::Event,
+    prepare,
+    site::{Backend, Effort},
+};
+
+use crate::support::{BOOT, Disk, copies, release, state};
+use adit_slots::Slot;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_found_by_the_unit_is_accepted_by_the_node() {
+    let images = release();
+    let chroot = prepare::node().unwrap();
+    let backend = Backend::start(Some(&chroot), Effort::default(), None).await.unwrap();
+    let node = backend.node.as_ref().unwrap();
+    let height = node.rpc().block_count().await.unwrap();
+    let disk = Disk::new(
+        images,
+        [&images.slot, &images.slot],
+        copies(state(Slot::A, 3, 3)),
+        Some(&backend.unit_config()),
+    );
+    let rig = disk.boot(images);
+    let (said, _) = rig
+        .unit
+        .wait_event(0, BOOT * 2, "an accepted share in the unit's own count", |event| match event {
+            Event::Hashing { mhs, accepted: 1.., rejected, .. } => Some((*mhs, *rejected)),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while backend.pool.state().blocks_accepted == 0 {
+        assert!(Instant::now() < deadline, "no block: {:?}\n{}", backend.pool.state(), rig.unit.tail(20));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let state = backend.pool.state();
+    assert!(node.rpc().block_count().await.unwrap() > height);
+    let best = node.rpc().call("getbestblockhash", serde_json::json!([])).await.unwrap();
+    assert_eq!(best.as_str(), state.last_block.as_deref());
+    assert_eq!((said.1, state.shares_rejected, state.blocks_refused), (0, 0, 0), "{state:?}");
+    assert!(said.0 > 0.5, "the unit's own hash rate is {} MH/s", said.0);
+    rig.stop().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_configuration_is_refused_with_its_line_and_nothing_is_hashed() {
+    let images = release();
+    let config = "version = 1\n\n[[pool]]\nurl = \"stratum+tcp://pool.example.com\"\nuser = \"u\"\n";
+    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), None);
+    drop(disk);
+    // adit-image itself refuses such a file, so it reaches the card behind its back.
+    let refused = std::panic::catch_unwind(|| {
+        Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(config))
+    });
+    assert!(refused.is_err(), "a card with a broken configuration was made");
+    let good = config.replace(".com", ".com:3333");
+    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(&good));
+    let loader = disk.read("loader");
+    let place = loader.windows(good.len()).position(|window| window == good.as_bytes()).unwrap();
+    // The same length: the colon and the port become part of the path.
+    let broken = good.replace(".com:3333", ".com/3333");
+    disk.write("loader", place as u64, broken.as_bytes());
+
+    let rig = disk.boot(images);
+    let (complaint, cursor) = rig
+        .unit
+        .wait_event(0, BOOT, "a complaint about adit.toml", |event| match event {
+            Event::Complaint(line) if line.contains("adit.toml") => Some(line.clone()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    assert!(complaint.contains("adit.toml:4") && complaint.contains("stratum+tcp://"), "{complaint}");
+    rig.unit
+        .wait_event(0, BOOT, "ready", |event| match event {
+            Event::Timeline { event, .. } if event == "ready" => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (said, _) = rig.unit.said_since(cursor);
+    assert_eq!(rig.simulator.state().chain.jobs, 0, "{said:?}");
+    rig.stop().await;
+}

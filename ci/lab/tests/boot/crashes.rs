@@ -1,0 +1,99 @@
+//! Services killed inside a running unit.
+
+use std::time::{Duration, Instant};
+
+use adit_lab::{
+    console::Event,
+    site::{Backend, Effort, Rig},
+};
+use adit_simulator::Event as Truth;
+use adit_slots::Slot;
+
+use crate::support::{BOOT, Disk, copies, state, with_agent};
+
+/// A unit that mines at a pool with made-up templates, and has an agent.
+async fn mining_unit() -> (Disk, Backend, Rig) {
+    let images = with_agent();
+    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
+    let disk = Disk::new(
+        images,
+        [&images.slot, &images.slot],
+        copies(state(Slot::A, 3, 3)),
+        Some(&backend.unit_config()),
+    );
+    let rig = disk.boot(images);
+    shares(&backend, &rig, 0, BOOT * 2).await;
+    (disk, backend, rig)
+}
+
+/// Waits until more than `than` shares have been accepted.
+async fn shares(backend: &Backend, rig: &Rig, than: u64, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while backend.pool.state().shares_accepted <= than {
+        assert!(Instant::now() < deadline, "no share: {:?}\n{}", backend.pool.state(), rig.unit.tail(30));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_miner_comes_back_and_the_rail_stays_on() {
+    let (_disk, backend, rig) = mining_unit().await;
+    let cursor = rig.unit.now();
+    let before = rig.simulator.events(0).events.last().unwrap().seq;
+    assert_eq!(rig.agent("signal adit-miner 9").await.unwrap(), "ok 1");
+    rig.unit
+        .wait_event(cursor, BOOT, "the miner's restart", |event| match event {
+            Event::Service { name, state, .. } if name == "miner" && state == "ready" => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    let accepted = backend.pool.state().shares_accepted;
+    shares(&backend, &rig, accepted, BOOT).await;
+    let cut = rig
+        .simulator
+        .events(before)
+        .events
+        .into_iter()
+        .find(|record| matches!(record.event, Truth::Rail { on: false }));
+    assert!(cut.is_none(), "a restart of the miner cycled the rail");
+    rig.stop().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rail_is_off_while_a_killed_driver_is_away_and_hashing_resumes() {
+    let (_disk, backend, rig) = mining_unit().await;
+    let cursor = rig.unit.now();
+    let before = rig.simulator.events(0).events.last().unwrap().seq;
+    assert_eq!(rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
+    let ((reason, ms), _) = rig
+        .unit
+        .wait_event(cursor, BOOT, "safe state", |event| match event {
+            Event::SafeState { reason, ms } => Some((reason.clone(), *ms)),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    assert!(reason.contains("hardware"), "{reason}");
+    rig.unit
+        .wait_event(cursor, BOOT, "the chain's return", |event| match event {
+            Event::ChainUp(_) => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    let accepted = backend.pool.state().shares_accepted;
+    shares(&backend, &rig, accepted, BOOT).await;
+
+    let events = rig.simulator.events(before).events;
+    let at =
+        |on: bool| events.iter().find(|record| record.event == Truth::Rail { on }).map(|record| record.us);
+    let (off, on) = (at(false).expect("the rail was never off"), at(true).expect("the rail never came back"));
+    assert!(off < on);
+    let worked = events.iter().any(|record| matches!(&record.event, Truth::Nonce { last_byte_us, .. } if (off..on).contains(last_byte_us)));
+    assert!(!worked, "a nonce was found without power");
+    println!("safe state took {ms} ms in the unit; rail off for {} ms", (on - off) / 1000);
+    rig.stop().await;
+    backend.stop().await;
+}

@@ -1,0 +1,147 @@
+//! Disks to tamper with, and units booted from them.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use adit_image::SlotFiles;
+use adit_lab::{
+    console::Event,
+    images::Images,
+    run::copy_sparse,
+    site::{Rig, RigInputs},
+};
+use adit_slots::{
+    BootState, Slot,
+    boot_state::{COPY_BYTES, SECOND_COPY_OFFSET, Tries},
+};
+use tempfile::TempDir;
+
+/// Emulated, on a busy machine: from power-on to a line of adit-init's.
+pub const BOOT: Duration = Duration::from_secs(90);
+
+static FOLDER: OnceLock<TempDir> = OnceLock::new();
+static RELEASE: OnceLock<Images> = OnceLock::new();
+static WITH_AGENT: OnceLock<Images> = OnceLock::new();
+
+fn folder(name: &str) -> PathBuf {
+    let all = FOLDER.get_or_init(|| tempfile::Builder::new().prefix("adit-boot-").tempdir().unwrap());
+    let folder = all.path().join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What is released.
+pub fn release() -> &'static Images {
+    RELEASE.get_or_init(|| Images::prepare(&folder("release"), &[], &[]).unwrap())
+}
+
+/// The same with the agent in its root.
+pub fn with_agent() -> &'static Images {
+    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
+    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
+}
+
+/// Order and tries of a disk that leaves the workshop; sequence numbers are 1 and 2.
+pub fn state(preferred: Slot, a: u8, b: u8) -> BootState {
+    BootState { sequence: 2, preferred, left: Tries { a, b }, trial: None }
+}
+
+/// Both copies of `state`, the older one of a sequence below.
+pub fn copies(state: BootState) -> [[u8; COPY_BYTES]; 2] {
+    [BootState { sequence: state.sequence - 1, ..state }.encode(), state.encode()]
+}
+
+/// A disk in a folder of its own.
+pub struct Disk {
+    folder: TempDir,
+    pub image: PathBuf,
+}
+
+impl Disk {
+    pub fn new(
+        images: &Images,
+        slots: [&SlotFiles; 2],
+        copies: [[u8; COPY_BYTES]; 2],
+        config: Option<&str>,
+    ) -> Self {
+        let folder = tempfile::Builder::new().prefix("adit-unit-").tempdir().unwrap();
+        let image = folder.path().join("disk.img");
+        let config = config.map(|text| {
+            let path = folder.path().join("adit.toml");
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        images.disk(&image, slots, copies, config.as_deref()).unwrap();
+        Self { folder, image }
+    }
+
+    /// First byte and length of a partition, from the disk's own table.
+    fn place(&self, partition: &str) -> (u64, u64) {
+        let table = gpt::GptConfig::new().open(&self.image).unwrap();
+        let found = table.partitions().values().find(|found| found.name == partition);
+        let found = found.unwrap_or_else(|| panic!("no partition {partition}"));
+        (found.first_lba * 512, (found.last_lba - found.first_lba + 1) * 512)
+    }
+
+    pub fn read(&self, partition: &str) -> Vec<u8> {
+        let (start, bytes) = self.place(partition);
+        let mut content = vec![0; usize::try_from(bytes).unwrap()];
+        File::open(&self.image).unwrap().read_exact_at(&mut content, start).unwrap();
+        content
+    }
+
+    pub fn write(&self, partition: &str, offset: u64, bytes: &[u8]) {
+        let (start, length) = self.place(partition);
+        assert!(offset + bytes.len() as u64 <= length);
+        File::options().write(true).open(&self.image).unwrap().write_all_at(bytes, start + offset).unwrap();
+    }
+
+    /// Turns one bit of the partition's byte at `offset`.
+    pub fn flip(&self, partition: &str, offset: usize) {
+        let byte = self.read(partition)[offset];
+        self.write(partition, offset as u64, &[byte ^ 1]);
+    }
+
+    /// The boot state as the unit left it.
+    pub fn boot_state(&self) -> adit_slots::Loaded {
+        let content = self.read("bootstate");
+        let second = usize::try_from(SECOND_COPY_OFFSET).unwrap();
+        adit_slots::Loaded::from_copies(&content[..COPY_BYTES], &content[second..second + COPY_BYTES])
+    }
+
+    pub fn boot(&self, images: &Images) -> Rig {
+        let flash = self.folder.path().join("flash.img");
+        copy_sparse(&images.flash(), &flash).unwrap();
+        Rig::start(&RigInputs {
+            board: &images.board,
+            disk: &self.image,
+            flash: &flash,
+            control_tree: &images.control_tree(),
+            folder: self.folder.path(),
+        })
+        .unwrap()
+    }
+}
+
+/// Slots that U-Boot started from `cursor` on, in order, up to the first adit-init that says what it booted; then the cursor behind that.
+pub async fn slots_until_init(rig: &Rig, cursor: usize) -> (String, String, usize) {
+    let mut started = String::new();
+    let (booted, next) = rig
+        .unit
+        .wait_event(cursor, BOOT * 2, "adit-init", |event| match event {
+            Event::Slot { slot, .. } => {
+                started.push(*slot);
+                None
+            }
+            Event::Boot(about) => Some(about["slot"].clone()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    (started, booted, next)
+}

@@ -1,0 +1,102 @@
+//! What must not boot. Slot A is the one tampered with; slot B stays good.
+
+use adit_image::SlotFiles;
+use adit_lab::{
+    console::Event,
+    images::{Difference, Images},
+    site::Rig,
+};
+use adit_slots::Slot;
+
+use crate::support::{Disk, copies, release, slots_until_init, state};
+
+/// Two good slots; A has two tries.
+fn disk(images: &Images) -> Disk {
+    Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 2, 3)), None)
+}
+
+fn said(rig: &Rig, wanted: impl Fn(&Event) -> bool) -> bool {
+    rig.unit.said_since(0).0.iter().filter_map(|said| said.event.as_ref()).any(wanted)
+}
+
+/// Where `wanted` lies in `content`, first time at or after `from`.
+fn find(content: &[u8], wanted: &[u8], from: usize) -> usize {
+    let found = content[from..].windows(wanted.len()).position(|window| window == wanted);
+    from + found.unwrap_or_else(|| panic!("{wanted:02x?} is not there"))
+}
+
+async fn refused_by_the_loader(what: &str, disk: &Disk, images: &Images) {
+    let rig = disk.boot(images);
+    let (started, booted, _) = slots_until_init(&rig, 0).await;
+    assert_eq!((started.as_str(), booted.as_str()), ("aab", "b"), "{what}: {}", rig.unit.tail(30));
+    assert!(said(&rig, |event| *event == Event::SlotRefused { slot: 'a' }), "{what}: U-Boot did not refuse");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_changed_byte_in_kernel_device_tree_or_command_line_is_refused() {
+    let images = release();
+    let kernel = disk(images);
+    let gzip = find(&kernel.read("boot_a"), &[0x1f, 0x8b, 0x08], 0);
+    kernel.flip("boot_a", gzip + 100_000);
+    refused_by_the_loader("kernel", &kernel, images).await;
+
+    let tree = disk(images);
+    let content = tree.read("boot_a");
+    let device_tree = find(&content, &[0xd0, 0x0d, 0xfe, 0xed], 4);
+    tree.flip("boot_a", find(&content, b"virtio", device_tree));
+    refused_by_the_loader("device tree", &tree, images).await;
+
+    let line = disk(images);
+    let content = line.read("boot_a");
+    let verity = find(&content, b"restart_on_corruption", 0);
+    line.write("boot_a", verity as u64, b"ignore_corruption    ");
+    refused_by_the_loader("command line", &line, images).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boot_image_signed_by_a_stranger_is_refused() {
+    let images = release();
+    let disk = disk(images);
+    let content = disk.read("boot_a");
+    // The signature of conf-a: its value follows the property's header; one turned bit makes it a stranger's.
+    let configurations = find(&content, b"conf-a\0", 0);
+    let node = find(&content, b"signature", configurations);
+    disk.flip("boot_a", node + 40);
+    refused_by_the_loader("signature", &disk, images).await;
+}
+
+/// A slot with the boot image of one release and the root of another.
+fn mixed(images: &Images, boot: &SlotFiles, root: &SlotFiles) -> SlotFiles {
+    let folder = images.folder.join("mixed");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(boot.boot(), folder.join("boot.itb")).unwrap();
+    std::fs::copy(root.root(), folder.join("root.img")).unwrap();
+    SlotFiles { folder, ..root.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kernel_of_one_release_with_the_root_of_another_is_refused() {
+    let images = release();
+    let other = images.other_slot("next", &Difference { version: ".next", overlays: &[] }).unwrap();
+    assert_ne!(other.manifest.root.root_hash, images.slot.manifest.root.root_hash);
+    let mixed = mixed(images, &images.slot, &other);
+    let disk = Disk::new(images, [&mixed, &images.slot], copies(state(Slot::A, 2, 3)), None);
+    let rig = disk.boot(images);
+    let (started, booted, _) = slots_until_init(&rig, 0).await;
+    assert_eq!((started.as_str(), booted.as_str()), ("aab", "b"), "{}", rig.unit.tail(30));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_the_root_partition_leads_to_the_other_slot() {
+    let images = release();
+    let disk = disk(images);
+    // EROFS' superblock, which is read at every mount.
+    disk.flip("root_a", 1024 + 8);
+    let rig = disk.boot(images);
+    let (started, booted, _) = slots_until_init(&rig, 0).await;
+    assert_eq!((started.as_str(), booted.as_str()), ("aab", "b"), "{}", rig.unit.tail(30));
+    assert!(said(&rig, |event| matches!(event, Event::Corruption(_))), "dm-verity said nothing");
+    rig.stop().await;
+}

@@ -1,0 +1,261 @@
+//! A machine on the bench: adit-simulator on paced pseudo-terminals, the driver in a thread of its own, and a miner that only sends works.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::{
+    os::{fd::OwnedFd, unix::net::UnixListener},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use adit_bus::{
+    door,
+    hardware::{HardwareControlDoorProxy, HardwareStatus, HardwareStatusDoorProxy},
+};
+use adit_hardware::{Doors, profile::Profile};
+use adit_simulator::{Config, Endpoint, Event, Handle, Simulator, State};
+use adit_sys::seqpacket;
+use adit_work::frame::{FromHardware, MAX_LEN, Nonce, ToHardware, Work};
+use sha2::{Digest, Sha256};
+use tokio::{io::unix::AsyncFd, sync::oneshot};
+
+pub struct Bench {
+    pub directory: tempfile::TempDir,
+    pub simulator: Handle,
+    pub profile_path: PathBuf,
+}
+
+/// A machine without power, and a profile for it: `bench-bitaxe` with `changes` (text, replacement) applied.
+pub fn bench(changes: &[(&str, &str)]) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    let port = |name: &str| directory.path().join(name);
+    let config = Config::bitaxe(Endpoint::Pty(port("chain")), Endpoint::Pty(port("board")));
+    let simulator = Simulator::start(config).unwrap();
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines/bench-bitaxe.toml");
+    let mut text = std::fs::read_to_string(shipped).unwrap();
+    text = text.replace("/tmp/adit/", &format!("{}/", directory.path().display()));
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    let profile_path = port("machine.toml");
+    std::fs::write(&profile_path, text).unwrap();
+    Bench { directory, simulator, profile_path }
+}
+
+/// Looks often and tries again soon, for tests that wait for that.
+pub const QUICK: (&str, &str) =
+    ("[[chain]]", "[safety]\ninterval_ms = 100\nretry_ms = 300\nretry_max_ms = 600\n\n[[chain]]");
+
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Bench {
+    pub fn state(&self) -> State {
+        self.simulator.state()
+    }
+
+    /// Waits until the truth is as `wanted`; panics with the truth when it never is.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&State) -> bool) -> Duration {
+        let began = Instant::now();
+        while !wanted(&self.state()) {
+            assert!(began.elapsed() < PATIENCE, "{what}: {:#?}", self.state());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        began.elapsed()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        let (mut all, mut after) = (Vec::new(), 0);
+        loop {
+            let part = self.simulator.events(after).events;
+            let Some(last) = part.last() else { return all };
+            after = last.seq;
+            all.extend(part.into_iter().map(|record| record.event));
+        }
+    }
+
+    pub fn rail_was_ever_on(&self) -> bool {
+        self.events().iter().any(|event| matches!(event, Event::Rail { on: true }))
+    }
+
+    pub fn door(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn bind(&self, name: &str) -> UnixListener {
+        UnixListener::bind(self.door(name)).unwrap()
+    }
+
+    /// The driver, in-process.
+    pub fn drive(&self) -> Driver {
+        let profile = Profile::load(&self.profile_path).unwrap();
+        let doors = Doors { status: self.bind("hardware.status"), control: self.bind("hardware.control") };
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            runtime.block_on(adit_hardware::run(&profile, doors, stopped))
+        });
+        Driver { stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub async fn status(&self) -> HardwareStatus {
+        let connection = door::connect(&self.door("hardware.status")).await.unwrap();
+        HardwareStatusDoorProxy::new(&connection).await.unwrap().read().await.unwrap()
+    }
+
+    pub async fn until_status(&self, what: &str, wanted: impl Fn(&HardwareStatus) -> bool) -> HardwareStatus {
+        let connection = door::connect(&self.door("hardware.status")).await.unwrap();
+        let door = HardwareStatusDoorProxy::new(&connection).await.unwrap();
+        let began = Instant::now();
+        loop {
+            let status = door.read().await.unwrap();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}: {status:#?} {:#?}", self.state());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub async fn miner(&self) -> Miner {
+        let connection = door::connect(&self.door("hardware.control")).await.unwrap();
+        let door = HardwareControlDoorProxy::new(&connection).await.unwrap();
+        let socket = OwnedFd::from(door.acquire_work().await.unwrap());
+        let mut miner = Miner { socket: AsyncFd::register(socket).unwrap(), credit: 0 };
+        match miner.receive().await {
+            FromHardware::Hello { chains: 1, queue } => miner.credit = queue,
+            other => panic!("{other:?}"),
+        }
+        miner
+    }
+}
+
+pub struct Driver {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Driver {
+    /// As SIGTERM does.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The other end of the work path.
+pub struct Miner {
+    socket: AsyncFd<OwnedFd>,
+    pub credit: u32,
+}
+
+/// Works differ in their merkle roots; the previous hash tells generations apart.
+pub fn work(generation: u32, sequence: u32) -> Work {
+    let mut merkle_root = [0; 32];
+    merkle_root[..4].copy_from_slice(&generation.to_le_bytes());
+    merkle_root[4..8].copy_from_slice(&sequence.to_le_bytes());
+    static RUN: AtomicU32 = AtomicU32::new(0);
+    merkle_root[8..12].copy_from_slice(&RUN.load(Ordering::Relaxed).to_le_bytes());
+    Work {
+        chain: 0,
+        generation,
+        sequence,
+        version: 0x2000_0000,
+        version_mask: 0x1fff_e000,
+        ntime: 0x6854_68d7,
+        nbits: 0x1702_3a04,
+        prev_hash: [generation as u8; 32],
+        merkle_root,
+    }
+}
+
+impl Miner {
+    pub fn send(&self, work: Work) {
+        seqpacket::send(self.socket.get_ref(), ToHardware::Work(work).encode().as_bytes()).unwrap();
+    }
+
+    pub fn send_packet(&self, packet: &[u8]) -> std::io::Result<()> {
+        seqpacket::send(self.socket.get_ref(), packet)
+    }
+
+    pub async fn receive(&mut self) -> FromHardware {
+        tokio::time::timeout(PATIENCE, self.receive_ever())
+            .await
+            .expect("a frame from the driver")
+            .expect("an open work path")
+    }
+
+    /// `None`: the driver closed the path.
+    pub async fn receive_ever(&mut self) -> Option<FromHardware> {
+        let mut packet = [0; MAX_LEN];
+        loop {
+            let mut ready = self.socket.readable().await.unwrap();
+            match ready.try_io(|fd| seqpacket::receive(fd.get_ref(), &mut packet)) {
+                Ok(Ok(0)) => return None,
+                Ok(length) => return Some(FromHardware::decode(&packet[..length.unwrap()]).unwrap()),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    /// Keeps the chain in work of `generation` and collects so many nonces, with the works that they are for.
+    pub async fn mine(&mut self, generation: u32, from_sequence: u32, nonces: usize) -> Vec<(Nonce, Work)> {
+        let mut next = from_sequence;
+        let mut found = Vec::new();
+        if next == 1 {
+            self.credit = 2;
+        }
+        while found.len() < nonces {
+            while next <= self.credit {
+                self.send(work(generation, next));
+                next += 1;
+            }
+            match self.receive().await {
+                FromHardware::Credit { generation: of, sequence, .. } if of == generation => {
+                    self.credit = sequence
+                }
+                FromHardware::Nonce(nonce) if nonce.generation == generation => {
+                    found.push((nonce, work(generation, nonce.sequence)));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// Leading zero bits of a nonce's header hash, by a second implementation.
+pub fn zero_bits(nonce: &Nonce, work: &Work) -> u32 {
+    let header = [
+        &nonce.version.to_le_bytes()[..],
+        &work.prev_hash,
+        &work.merkle_root,
+        &work.ntime.to_le_bytes(),
+        &work.nbits.to_le_bytes(),
+        &nonce.nonce.to_le_bytes(),
+    ]
+    .concat();
+    let hash = Sha256::digest(Sha256::digest(header));
+    let mut bits = 0;
+    for byte in hash.iter().rev() {
+        bits += byte.leading_zeros();
+        if *byte != 0 {
+            break;
+        }
+    }
+    bits
+}
