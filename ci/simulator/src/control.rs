@@ -57,7 +57,7 @@ enum Reply {
 impl Reply {
     const DONE: Self = Self::Done { ok: true };
 
-    fn refused(error: impl ToString) -> Self {
+    fn refused(error: &impl ToString) -> Self {
         Self::Refused { ok: false, error: error.to_string() }
     }
 }
@@ -103,7 +103,7 @@ impl Drop for Control {
 }
 
 fn refuse(mut client: UnixStream) {
-    let reply = Reply::refused(format!("more than {MOST_CLIENTS} clients at once"));
+    let reply = Reply::refused(&format!("more than {MOST_CLIENTS} clients at once"));
     client.set_write_timeout(Some(PATIENCE)).and_then(|()| send(&mut client, &reply)).ok();
 }
 
@@ -144,13 +144,13 @@ fn converse(shared: &Shared, mut client: UnixStream) -> std::io::Result<()> {
 }
 
 fn too_long() -> Reply {
-    Reply::refused(format!("a request has at most {LONGEST_REQUEST} bytes"))
+    Reply::refused(&format!("a request has at most {LONGEST_REQUEST} bytes"))
 }
 
 fn answer(shared: &Shared, line: &[u8]) -> (Reply, bool) {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
-        Err(error) => return (Reply::refused(error), false),
+        Err(error) => return (Reply::refused(&error), false),
     };
     let reply = match request {
         Request::State {} => Reply::State { ok: true, state: Box::new(shared.change(|world| world.state())) },
@@ -163,7 +163,7 @@ fn answer(shared: &Shared, line: &[u8]) -> (Reply, bool) {
                     shared.change(|world| world.fault(fault));
                     Reply::DONE
                 }
-                Err(error) => Reply::refused(error),
+                Err(error) => Reply::refused(&error),
             }
         }
         Request::Shutdown {} => return (Reply::DONE, true),

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::endpoint::Port;
 use crate::shared::Shared;
 use crate::world::Outgoing;
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ const BITS_PER_BYTE: f64 = 10.0;
 /// Receivers sample in the middle of a bit, so ten bits may drift by about half a bit. A Bitaxe runs with the host at
 /// 1 Mbaud and the chip at 1.0417.
 const TOLERANCE: f64 = 0.045;
-/// Bytes are taken from the host in portions of about a millisecond, so that none is late by more.
+/// Bytes reach the chips in portions of about a millisecond, so that none is late by more.
 const PORTIONS_PER_SECOND: u32 = 1000;
-const LARGEST_PORTION: usize = 512;
+/// Most bytes that are read at once, and most portions that wait: together the line's buffer.
+const MOST_AT_ONCE: usize = 512;
+const MOST_PORTIONS: usize = 256;
 
 /// When a portion of bytes was on the wire. Without a rate: all of it now.
 #[derive(Clone, Copy, Debug)]
@@ -44,21 +47,47 @@ impl Timing {
     }
 }
 
+/// Bytes that are on the wire together.
+struct Portion {
+    bytes: Vec<u8>,
+    timing: Timing,
+    end_ns: u64,
+}
+
 /// Carries bytes from the host to the chips until the simulation ends.
 pub(crate) fn receive(shared: &Shared, port: &Port) {
     let mut free_at = 0;
-    let mut bytes = [0; LARGEST_PORTION];
+    let mut on_wire: VecDeque<Portion> = VecDeque::new();
+    let mut bytes = [0; MOST_AT_ONCE];
     while !shared.stopped() {
-        let portion = port.host_sends_at().map_or(LARGEST_PORTION, |rate| {
-            (rate / BITS_PER_BYTE as u32 / PORTIONS_PER_SECOND).clamp(1, LARGEST_PORTION as u32) as usize
-        });
-        let Some(count) = port.read(&mut bytes[..portion], PATIENCE) else { continue };
-        // Asked again: the host may have changed it while there was nothing to read.
-        let timing = Timing { from_ns: free_at.max(clock::now_ns()), rate: port.host_sends_at() };
-        free_at = timing.begin_ns(count);
-        clock::sleep_until_ns(free_at);
-        shared.change(|world| world.line_bytes(&bytes[..count], timing));
+        let now = clock::now_ns();
+        let wait = match on_wire.front() {
+            Some(portion) if portion.end_ns <= now => {
+                shared.change(|world| world.line_bytes(&portion.bytes, portion.timing));
+                on_wire.pop_front();
+                continue;
+            }
+            Some(portion) => PATIENCE.min(Duration::from_nanos(portion.end_ns - now)),
+            None => PATIENCE,
+        };
+        if on_wire.len() >= MOST_PORTIONS {
+            std::thread::sleep(wait); // meanwhile the host is held up by the terminal's own buffer
+            continue;
+        }
+        // Read as soon as they come, or the line would seem to have paused where only this thread did.
+        let Some(count) = port.read(&mut bytes, wait) else { continue };
+        let rate = port.host_sends_at();
+        for portion in bytes[..count].chunks(portion_size(rate)) {
+            let timing = Timing { from_ns: free_at.max(clock::now_ns()), rate };
+            free_at = timing.begin_ns(portion.len());
+            on_wire.push_back(Portion { bytes: portion.to_vec(), timing, end_ns: free_at });
+        }
     }
+}
+
+fn portion_size(rate: Option<u32>) -> usize {
+    let bytes = rate.map_or(MOST_AT_ONCE as u32, |rate| rate / BITS_PER_BYTE as u32 / PORTIONS_PER_SECOND);
+    bytes.clamp(1, MOST_AT_ONCE as u32) as usize
 }
 
 /// Carries the chips' answers to the host until the simulation ends.
@@ -87,7 +116,7 @@ pub(crate) fn transmit(shared: &Shared, port: &Port, queue: &Receiver<Outgoing>)
 
 /// Carries requests and answers of the board controller until the simulation ends. USB has no line rate.
 pub(crate) fn control_board(shared: &Shared, port: &Port) {
-    let mut bytes = [0; LARGEST_PORTION];
+    let mut bytes = [0; MOST_AT_ONCE];
     while !shared.stopped() {
         if let Some(count) = port.read(&mut bytes, PATIENCE) {
             let answers = shared.change(|world| world.board_bytes(&bytes[..count], clock::now_ns()));

@@ -80,9 +80,8 @@ fn run(command_line: CommandLine) -> anyhow::Result<()> {
         signal_hook::flag::register(signal, stop.clone()).context("signal handler")?;
     }
     let config = Config::from(bitaxe);
-    let (chain, board) = (config.chain.clone(), config.board.clone());
-    let handle = Simulator::start(config)?;
-    info!(%chain, %board, "ready");
+    let handle = Simulator::start(&config)?;
+    info!(chain = %config.chain, board = %config.board, "ready");
     while handle.is_running() && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(50));
     }

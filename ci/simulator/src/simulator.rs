@@ -56,12 +56,15 @@ impl Config {
     }
 }
 
+/// What a thread does.
+type Body = Box<dyn FnOnce(&Arc<Shared>) + Send>;
+
 /// Starts simulations.
 pub struct Simulator;
 
 impl Simulator {
     /// Opens the endpoints and runs the machine, without power, until the handle is dropped or told to stop.
-    pub fn start(config: Config) -> Result<Handle, OpenError> {
+    pub fn start(config: &Config) -> Result<Handle, OpenError> {
         let chain_port = Port::open(&config.chain)?;
         let board_port = Port::open(&config.board)?;
         let control = config.control.as_deref().map(Control::bind).transpose()?;
@@ -70,7 +73,7 @@ impl Simulator {
         let world = World::new(chain, config.base_bits, config.seed, line_sender);
         let shared = Arc::new(Shared::new(world));
         let mut threads = Vec::new();
-        let mut spawn = |name: &str, body: Box<dyn FnOnce(&Arc<Shared>) + Send>| {
+        let mut spawn = |name: &str, body: Body| {
             let shared = shared.clone();
             let thread = thread::Builder::new().name(name.into()).spawn(move || body(&shared));
             thread.map(|thread| threads.push(thread)).map_err(|source| OpenError::Thread { source })

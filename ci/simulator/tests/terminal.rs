@@ -25,11 +25,11 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("ttyCHAIN");
         let config = Config { chain: Endpoint::Pty(link.clone()), ..support::config(folder.path()) };
-        let handle = Simulator::start(config).unwrap();
+        let handle = Simulator::start(&config).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
         let tty = File::from(rustix::fs::open(&link, flags, Mode::empty()).unwrap());
         let mut board = connect(&folder.path().join("board"));
-        for request in ["09 00 01 00 05 20 24 21 4D 02", "08 00 02 00 05 20 24 01 80", "07 00 03 00 06 00 01"]
+        for request in ["0A 00 01 00 05 20 24 21 4D 02", "09 00 02 00 05 20 24 01 80", "07 00 03 00 06 00 01"]
         {
             board.write_all(&bytes(request)).unwrap();
             std::thread::sleep(Duration::from_millis(20));
@@ -181,7 +181,7 @@ fn a_driver_may_close_the_line_and_open_it_again() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("ttyCHAIN");
     let config = Config { chain: Endpoint::Pty(link.clone()), ..support::config(folder.path()) };
-    let handle = Simulator::start(config).unwrap();
+    let handle = Simulator::start(&config).unwrap();
     for _ in 0..3 {
         let flags = OFlags::RDWR | OFlags::NOCTTY;
         let mut tty = File::from(rustix::fs::open(&link, flags, Mode::empty()).unwrap());

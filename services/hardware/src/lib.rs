@@ -10,6 +10,7 @@ mod chain;
 mod doors;
 mod machine;
 mod notify;
+mod poll;
 mod port;
 mod power;
 pub mod profile;

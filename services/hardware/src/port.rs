@@ -11,6 +11,8 @@ use adit_sys::tty;
 use rustix::fs::{FlockOperation, flock};
 use tokio::{io::unix::AsyncFd, time::timeout};
 
+use crate::poll;
+
 /// The port took no byte for this long: the other end does not drain it.
 const WRITE: Duration = Duration::from_secs(1);
 
@@ -19,14 +21,14 @@ const RATE_TOLERANCE_PERCENT: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PortError {
-    #[error("{}: {source}", path.display())]
-    Open { path: PathBuf, source: io::Error },
+    #[error("{}: {error}", path.display())]
+    Open { path: PathBuf, error: io::Error },
     #[error("{}: held by another process", path.display())]
     Held { path: PathBuf },
     #[error("{}: does {real} baud when asked for {wanted}", path.display())]
     Rate { path: PathBuf, wanted: u32, real: u32 },
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
     #[error("{}: the line takes no bytes", path.display())]
     Stuck { path: PathBuf },
 }
@@ -41,35 +43,35 @@ pub(crate) struct Port {
 impl Port {
     /// Opens and locks a port. The lock ends with the process that holds it, however it ends.
     pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
-        let failed = |source| PortError::Open { path: path.to_owned(), source };
+        let failed = |error| PortError::Open { path: path.to_owned(), error };
         let fd = tty::open(path, baud).map_err(failed)?;
         flock(&fd, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| PortError::Held { path: path.to_owned() })?;
-        let port = Self { fd: AsyncFd::register(fd).map_err(failed)?, path: path.to_owned() };
+        let port = Self { fd: poll::register(fd).map_err(failed)?, path: path.to_owned() };
         port.check_rate(baud)?;
         Ok(port)
     }
 
     /// Changes the line rate. The caller has waited until the last byte left.
     pub(crate) fn set_baud(&self, baud: u32) -> Result<(), PortError> {
-        tty::set_baud(self.fd.get_ref(), baud).map_err(|source| self.failed(source))?;
+        tty::set_baud(self.fd.get_ref(), baud).map_err(|error| self.failed(error))?;
         self.check_rate(baud)
     }
 
     /// Drops what arrived and was not read.
     pub(crate) fn discard_input(&self) -> Result<(), PortError> {
-        tty::discard_input(self.fd.get_ref()).map_err(|source| self.failed(source))
+        tty::discard_input(self.fd.get_ref()).map_err(|error| self.failed(error))
     }
 
     /// Waits for bytes and takes them. May be dropped while it waits: nothing is lost.
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> Result<usize, PortError> {
         loop {
-            let mut ready = self.fd.readable().await.map_err(|source| self.failed(source))?;
+            let mut ready = self.fd.readable().await.map_err(|error| self.failed(error))?;
             match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut *buffer)?)) {
                 Ok(Ok(0)) => return Err(self.failed(io::ErrorKind::UnexpectedEof.into())),
                 Ok(Ok(count)) => return Ok(count),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(Err(source)) => return Err(self.failed(source)),
+                Ok(Err(error)) => return Err(self.failed(error)),
                 Err(_would_block) => {}
             }
         }
@@ -88,25 +90,25 @@ impl Port {
 
     async fn write_some(&self, bytes: &[u8]) -> Result<usize, PortError> {
         loop {
-            let mut ready = self.fd.writable().await.map_err(|source| self.failed(source))?;
+            let mut ready = self.fd.writable().await.map_err(|error| self.failed(error))?;
             match ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
                 Ok(Ok(count)) => return Ok(count),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(Err(source)) => return Err(self.failed(source)),
+                Ok(Err(error)) => return Err(self.failed(error)),
                 Err(_would_block) => {}
             }
         }
     }
 
     fn check_rate(&self, wanted: u32) -> Result<(), PortError> {
-        let real = tty::baud(self.fd.get_ref()).map_err(|source| self.failed(source))?;
+        let real = tty::baud(self.fd.get_ref()).map_err(|error| self.failed(error))?;
         if real.abs_diff(wanted) > wanted / 100 * RATE_TOLERANCE_PERCENT {
             return Err(PortError::Rate { path: self.path.clone(), wanted, real });
         }
         Ok(())
     }
 
-    fn failed(&self, source: io::Error) -> PortError {
-        PortError::Io { path: self.path.clone(), source }
+    fn failed(&self, error: io::Error) -> PortError {
+        PortError::Io { path: self.path.clone(), error }
     }
 }

@@ -174,8 +174,8 @@ fn silicon() -> u8 {
 /// Why there is no profile. One line: place, what is wrong, what would be right.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
     #[error("{}:{line}: {what}", path.display())]
     Wrong { path: PathBuf, line: usize, what: String },
 }
@@ -192,7 +192,7 @@ impl Profile {
 
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ProfileError::Read { path: path.to_owned(), source })?;
+            .map_err(|error| ProfileError::Read { path: path.to_owned(), error })?;
         Self::parse(&text).map_err(|(line, what)| ProfileError::Wrong { path: path.to_owned(), line, what })
     }
 

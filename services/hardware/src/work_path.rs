@@ -21,6 +21,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::state::{State, Verdict};
+use crate::poll;
 
 /// Packets that are read in one go before the chains get their turn.
 const BURST: usize = 64;
@@ -100,11 +101,12 @@ impl WorkPath {
 
     /// Sends credits that have not been announced, also those that the miner did not take earlier.
     pub(crate) fn announce(&self) {
-        while let Some(credit) = self.state.borrow().unannounced() {
-            if !self.send(&credit) {
-                return;
+        loop {
+            let credit = self.state.borrow().unannounced();
+            match credit {
+                Some(credit) if self.send(&credit) => self.state.borrow_mut().announced(&credit),
+                _ => return,
             }
-            self.state.borrow_mut().announced(&credit);
         }
     }
 
@@ -121,7 +123,7 @@ impl WorkPath {
     }
 
     fn begin(&self, socket: OwnedFd) {
-        let socket = match AsyncFd::register(socket) {
+        let socket = match poll::register(socket) {
             Ok(socket) => socket,
             Err(error) => return warn!(%error, "work path cannot be polled"),
         };

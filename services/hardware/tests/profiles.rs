@@ -54,7 +54,7 @@ fn a_wrong_value_is_answered_with_its_line_and_what_would_be_right() {
         let text = qemu();
         assert!(text.contains(right), "{right}");
         let text = text.replacen(right, wrong, 1);
-        let line = text.lines().position(|line| line == wrong).unwrap() + 1;
+        let line = 1 + text.lines().collect::<Vec<_>>().iter().rposition(|line| *line == wrong).unwrap();
         let (at, what) = Profile::parse(&text).unwrap_err();
         assert_eq!((at, what.as_str()), (line, answer), "{wrong}");
     }

@@ -25,10 +25,12 @@ impl Claim {
         match read_bounded(path) {
             Ok(bytes) => match Config::parse_bytes(&bytes, &file) {
                 Ok(config) => Self::Claimed(config),
-                Err(errors) => Self::Unclaimed {
-                    reason: format!("{file} has {} mistakes", errors.problems().len()),
-                    mistakes: errors.lines().collect(),
-                },
+                Err(errors) => {
+                    let count = errors.problems().len();
+                    let plural = if count == 1 { "" } else { "s" };
+                    let reason = format!("{file} has {count} mistake{plural}");
+                    Self::Unclaimed { reason, mistakes: errors.lines().collect() }
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => unclaimed(format!("there is no {file}")),
             Err(error) => Self::Unclaimed {

@@ -72,7 +72,7 @@ fn below_the_pools_difficulty_it_is_work_done() {
 fn a_hash_without_the_tickets_zeros_is_never_a_share() {
     let (work, nonce) = captured(1e-12);
     let unrolled = Nonce { version: 0x2000_0000, ..nonce };
-    assert_eq!(ShareCheck::default().judge(&unrolled, Some(&work), Some(1)), Verdict::BelowTicket);
+    assert_eq!(ShareCheck::default().judge(&unrolled, Some(&work), Some(2)), Verdict::BelowTicket);
     assert_eq!(ShareCheck::default().judge(&nonce, Some(&work), Some(47)), Verdict::BelowTicket);
 }
 

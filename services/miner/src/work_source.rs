@@ -184,9 +184,9 @@ impl WorkSource {
         self.sent.find(nonce.chain, nonce.generation, nonce.sequence)
     }
 
-    /// Starts a generation with the present job.
+    /// Starts a generation with the present job. The driver learns of it from its first work: one that takes none unasked cannot be given any.
     fn begin(&mut self, send: &mut impl FnMut(&ToHardware)) {
-        if self.job.is_none() || self.chains.is_empty() {
+        if self.job.is_none() || self.chains.is_empty() || self.queue == 0 {
             return;
         }
         self.generation += 1;

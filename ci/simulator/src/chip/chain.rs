@@ -118,7 +118,7 @@ impl Chain {
                 })
             })
             .collect();
-        (!chips.is_empty()).then(|| Work {
+        (!chips.is_empty()).then_some(Work {
             model: self.model,
             job,
             job_serial: self.job_serial,

@@ -44,7 +44,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(folder.path());
         change(&mut config);
-        let handle = Simulator::start(config).unwrap();
+        let handle = Simulator::start(&config).unwrap();
         let chain = connect(&folder.path().join("chain"));
         let board = connect(&folder.path().join("board"));
         Self { handle, folder, chain, board }
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     pub fn power_up(&mut self) {
-        assert_eq!(self.ask_board("09 00 01 00 05 20 24 21 4D 02"), bytes("00 00 01"), "1.15 V");
+        assert_eq!(self.ask_board("0A 00 01 00 05 20 24 21 4D 02"), bytes("00 00 01"), "1.15 V");
         assert_eq!(self.ask_board("09 00 02 00 05 20 24 01 80").len(), 3);
         self.until("rail on", |state| state.rail.millivolts > 1100);
         assert_eq!(self.ask_board("07 00 03 00 06 00 01"), bytes("01 00 03 01"), "reset released");

@@ -31,7 +31,7 @@ pub fn bench(changes: &[(&str, &str)]) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let port = |name: &str| directory.path().join(name);
     let config = Config::bitaxe(Endpoint::Pty(port("chain")), Endpoint::Pty(port("board")));
-    let simulator = Simulator::start(config).unwrap();
+    let simulator = Simulator::start(&config).unwrap();
     let shipped =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines/bench-bitaxe.toml");
     let mut text = std::fs::read_to_string(shipped).unwrap();
@@ -126,7 +126,8 @@ impl Bench {
         let connection = door::connect(&self.door("hardware.control")).await.unwrap();
         let door = HardwareControlDoorProxy::new(&connection).await.unwrap();
         let socket = OwnedFd::from(door.acquire_work().await.unwrap());
-        let mut miner = Miner { socket: AsyncFd::register(socket).unwrap(), credit: 0 };
+        #[expect(deprecated, reason = "an OwnedFd keeps its descriptor")]
+        let mut miner = Miner { socket: AsyncFd::new(socket).unwrap(), credit: 0 };
         match miner.receive().await {
             FromHardware::Hello { chains: 1, queue } => miner.credit = queue,
             other => panic!("{other:?}"),

@@ -33,7 +33,7 @@ pub struct Launch<'a> {
 /// Exit code of a child that could not become the program; the reason is on its standard error.
 pub const NOT_STARTED: i32 = 127;
 
-/// Digits that LISTEN_PID is given room for.
+/// Digits of the largest 32-bit number.
 const PID_DIGITS: usize = 10;
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
@@ -124,10 +124,7 @@ impl Prepared {
         say(b" ended at ");
         say(step);
         say(b", errno ");
-        let mut digits = [0; PID_DIGITS];
-        write_decimal(errno.unsigned_abs(), &mut digits);
-        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-        say(&digits[zeros..]);
+        say(decimal(errno.unsigned_abs(), &mut [0; PID_DIGITS]));
         say(b"\n");
         // SAFETY: ends this process without running anything of the parent's.
         unsafe { libc::_exit(NOT_STARTED) }
@@ -147,8 +144,11 @@ impl Prepared {
         rustix::process::chdir(c"/").map_err(at(b"chdir"))?;
         self.place_descriptors()?;
         if let Some(index) = self.listen_pid {
-            let digits = &mut self.environment.strings[index][LISTEN_PID.len()..][..PID_DIGITS];
-            write_decimal(std::process::id(), digits);
+            let mut space = [0; PID_DIGITS];
+            let digits = decimal(std::process::id(), &mut space);
+            let place = &mut self.environment.strings[index][LISTEN_PID.len()..];
+            place.fill(0);
+            place[..digits.len()].copy_from_slice(digits);
         }
         let mask = signals::empty_mask();
         // SAFETY: reads an initialised set; the old mask is not asked for.
@@ -198,11 +198,16 @@ const NO_OLD_ACTION: usize = 0;
 
 const _: () = assert!(FIRST == 3, "sockets follow the three standard streams");
 
-/// Fills `place` with the decimal digits of `number`, zeros in front.
-fn write_decimal(mut number: u32, place: &mut [u8]) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
+/// The digits of `number`, without zeros in front: some readers take those for octal.
+fn decimal(mut number: u32, space: &mut [u8; PID_DIGITS]) -> &[u8] {
+    let mut first = PID_DIGITS;
+    loop {
+        first -= 1;
+        space[first] = b'0' + (number % 10) as u8;
         number /= 10;
+        if number == 0 {
+            return &space[first..];
+        }
     }
 }
 

@@ -98,7 +98,7 @@ fn python_is_reached_through_the_sockets_it_was_given() {
     clients[1].write_all(b"for the second").unwrap();
     drop(clients);
     let script = "import os, socket
-assert int(os.environ['LISTEN_PID']) == os.getpid(), os.environ
+assert os.environ['LISTEN_PID'] == str(os.getpid()), os.environ
 names = os.environ['LISTEN_FDNAMES'].split(':')
 assert len(names) == int(os.environ['LISTEN_FDS'])
 for number, name in enumerate(names, 3):
@@ -107,6 +107,22 @@ for number, name in enumerate(names, 3):
     let child = run_with(&python(), &["-c", script], &[], &sockets).unwrap();
     assert_eq!(child.output, "first for the first\nsecond for the second\n");
     assert_eq!(child.code, Some(0));
+}
+
+#[test]
+fn libsystemd_finds_the_sockets() {
+    let directory = tempfile::tempdir().unwrap();
+    let listeners = ["a", "b", "c"].map(|name| UnixListener::bind(directory.path().join(name)).unwrap());
+    let sockets: Vec<_> = ["a", "b", "c"].into_iter().zip(listeners.iter().map(AsFd::as_fd)).collect();
+    let script = "import ctypes
+systemd = ctypes.CDLL('libsystemd.so.0')
+path = ctypes.c_char_p(None)
+print(systemd.sd_listen_fds(0), [systemd.sd_is_socket_unix(fd, 1, 1, path, ctypes.c_size_t(0)) for fd in (3, 4, 5)])";
+    // Process numbers whose decimal digits would also be octal ones come by: several children, several numbers.
+    for _ in 0..8 {
+        let child = run_with(&python(), &["-c", script], &[], &sockets).unwrap();
+        assert_eq!(child.output, "3 [1, 1, 1]\n");
+    }
 }
 
 #[test]
