@@ -228,7 +228,7 @@ impl World {
     }
 
     /// Hashes that were made, and nonces that were found for the job with this number. A job that has been replaced
-    /// reports no more: BM1370s were seen to drop the running job at once.
+    /// reports no more.
     pub(crate) fn searched(&mut self, work: &Work, hashes: u64, found: &[Found]) {
         self.counters.hashes += hashes;
         if self.work.as_ref().is_none_or(|current| current.job_serial != work.job_serial) {

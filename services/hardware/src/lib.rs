@@ -20,7 +20,7 @@ mod work_path;
 
 use std::{future::Future, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
 pub use doors::Doors;
@@ -45,22 +45,20 @@ pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>
     let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
 
     let mut machine = Machine::new(profile, &path, &status);
-    let door_failed = tokio::select! {
+    let ended = tokio::select! {
         biased;
-        () = stop => None,
-        ended = &mut doors => Some(ended.context("doors")?),
+        () = stop => Ok(()),
+        ended = &mut doors => ended.map_err(Error::new).and_then(|served| Ok(served?)).context("doors"),
         never = machine.run() => match never {},
-        () = path.serve(&mut holders) => None,
-        () = notify::watchdog() => None,
+        () = path.serve(&mut holders) => Ok(()),
+        () = notify::watchdog() => Ok(()),
     };
+    // Whatever ended it: power off first.
     notify::stopping();
     let state = timeout(LAST, machine.make_safe()).await.unwrap_or_default();
     doors.abort();
-    if let Some(failed) = door_failed {
-        failed.context("doors")?;
-    }
     if !state.reached() {
         bail!("safe state not reached: {}", state.errors.join("; "));
     }
-    Ok(())
+    ended
 }

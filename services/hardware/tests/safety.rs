@@ -135,6 +135,10 @@ async fn the_end_of_the_driver_is_the_safe_state() {
 
 /// The driver as a process, with its doors as adit-init passes them.
 fn spawn(bench: &Bench) -> Child {
+    spawn_with(bench, &[])
+}
+
+fn spawn_with(bench: &Bench, variables: &[(&str, &str)]) -> Child {
     let status = OwnedFd::from(bench.bind("hardware.status"));
     let control = OwnedFd::from(bench.bind("hardware.control"));
     let script = "exec 3<&0 4>&1 </dev/null >/dev/null; \
@@ -142,11 +146,64 @@ fn spawn(bench: &Bench) -> Child {
     Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_adit-hardware")])
         .env("ADIT_MACHINE", &bench.profile_path)
+        .envs(variables.iter().copied())
         .stdin(Stdio::from(status))
         .stdout(Stdio::from(control))
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// What adit-init hears, in order: ready before power, the milestone with the first job, the end.
+#[tokio::test]
+async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
+    let bench = bench(&[]);
+    let socket = std::os::unix::net::UnixDatagram::bind(bench.door("notify")).unwrap();
+    socket.set_read_timeout(Some(bench::PATIENCE)).unwrap();
+    let hear = |wanted: &str| {
+        let mut heard = Vec::new();
+        let mut packet = [0; 4096];
+        while heard.last().is_none_or(|text: &String| !text.contains(wanted)) {
+            let length =
+                socket.recv(&mut packet).unwrap_or_else(|error| panic!("{wanted}: {error}, {heard:?}"));
+            heard.push(String::from_utf8_lossy(&packet[..length]).into_owned());
+        }
+        heard.join("\n")
+    };
+    let began = Instant::now();
+    let mut child = spawn_with(&bench, &[("NOTIFY_SOCKET", bench.door("notify").to_str().unwrap())]);
+    let heard = hear("READY=1");
+    let ready = began.elapsed();
+    assert!(!heard.contains("STATUS=power"), "{heard}");
+    assert!(hear("STATUS=hashing").contains("STATUS=ramp"));
+    let up = began.elapsed();
+    let miner = bench.miner().await;
+    assert_eq!(bench.state().chain.jobs, 0);
+    miner.send(bench::work(1, 1));
+    hear("X_ADIT_MILESTONE=first-work");
+    eprintln!("ready after {} ms, chain up after {} ms", ready.as_millis(), up.as_millis());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    hear("STOPPING=1");
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn the_watchdog_is_fed_while_the_loop_lives() {
+    let bench = bench(&[]);
+    let socket = std::os::unix::net::UnixDatagram::bind(bench.door("notify")).unwrap();
+    socket.set_read_timeout(Some(bench::PATIENCE)).unwrap();
+    let path = bench.door("notify");
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "400000")];
+    let mut child = spawn_with(&bench, &variables);
+    let mut beats = 0;
+    let mut packet = [0; 4096];
+    while beats < 5 {
+        let length = socket.recv(&mut packet).unwrap();
+        beats += usize::from(packet[..length].starts_with(b"WATCHDOG=1"));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn safe_state(bench: &Bench) -> (i32, Duration) {
@@ -178,7 +235,8 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     let truth = bench.state();
     assert!(!truth.rail.on && truth.reset && truth.fan.percent == 100, "{truth:#?}");
     eprintln!("safe state: {} ms with the start of the process", took.as_millis());
-    assert!(took < Duration::from_millis(400), "{took:?}");
+    // 20 ms on an idle machine.
+    assert!(took < Duration::from_secs(1), "{took:?}");
 
     for name in ["hardware.status", "hardware.control"] {
         std::fs::remove_file(bench.door(name)).unwrap();

@@ -1,4 +1,4 @@
-//! The two checksums of the line (`docs/simulator.md`, "Checksums").
+//! The two checksums of the line (`docs/simulator.md`, "The wire").
 
 /// CRC-5, polynomial x⁵+x²+1, start 0x1F, most significant bit first, over `bytes`; the result is 0..=31.
 pub fn crc5(bytes: &[u8]) -> u8 {

@@ -205,4 +205,57 @@ mod tests {
         assert_eq!(answer, [0xff]);
         assert!(judge(&[], &mut []).is_ok() && judge(&[1], &mut []).is_ok());
     }
+
+    /// A controller that answers each request with what `script` makes of it (its id, how many came before).
+    fn controller(script: impl Fn(u8, usize) -> Vec<u8> + Send + 'static) -> BitaxeRaw {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+        let board = BitaxeRaw::open(Path::new(&near), 115_200).unwrap();
+        std::thread::spawn(move || {
+            let mut request = [0; 64];
+            for count in 0.. {
+                match rustix::io::read(&far, &mut request) {
+                    Ok(length) if length >= REQUEST_HEAD => {
+                        let answer = script(request[2], count);
+                        rustix::io::write(&far, &answer).unwrap();
+                    }
+                    _ => return,
+                }
+            }
+        });
+        board
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_found_behind_a_late_one_and_behind_nonsense() {
+        let mut board = controller(|id, _| vec![1, 0, id.wrapping_sub(1), 0x55, 1, 0, id, 0xaa]);
+        assert_eq!(board.read::<1>(0x4c, 0).await.unwrap(), [0xaa]);
+        // A length that cannot be: everything so far is dropped, and the request is repeated.
+        let mut board = controller(|id, count| match count {
+            0 => vec![0xff, 0xff, 0x12, 0x34],
+            _ => vec![1, 0, id, 0xbb],
+        });
+        assert_eq!(board.read::<1>(0x4c, 0).await.unwrap(), [0xbb]);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_asked_for_again_and_silence_has_an_end() {
+        let mut board = controller(|id, count| if count < 2 { vec![] } else { vec![1, 0, id, 7] });
+        assert_eq!(board.read::<1>(0x4c, 0).await.unwrap(), [7]);
+        let began = std::time::Instant::now();
+        let mut board = controller(|_, _| vec![]);
+        let silent = board.read::<1>(0x4c, 0).await;
+        assert!(matches!(silent, Err(BoardError::Silent { tries: 3 })), "{silent:?}");
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_pin_that_does_not_follow_is_an_error() {
+        let mut board = controller(|id, _| vec![1, 0, id, 1]);
+        assert!(matches!(board.set_pin(0, false).await, Err(BoardError::NotTaken { got: 1, .. })));
+        assert!(board.set_pin(0, true).await.is_ok());
+    }
 }

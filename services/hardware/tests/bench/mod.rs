@@ -1,5 +1,5 @@
 //! A machine on the bench: adit-simulator on paced pseudo-terminals, the driver in a thread of its own, and a miner that only sends works.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},

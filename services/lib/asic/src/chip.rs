@@ -92,7 +92,7 @@ impl Chip {
     pub fn place(&self, nonce: u32, chips: u16) -> Option<u16> {
         let wire = nonce.swap_bytes();
         match self.chip_field {
-            ChipField::Offset => Some((((wire >> 9) & 0xffff) * u32::from(chips) >> 16) as u16),
+            ChipField::Offset => Some(((((wire >> 9) & 0xffff) * u32::from(chips)) >> 16) as u16),
             ChipField::Address => {
                 let place = ((wire >> 17) & 0xff) as u16 / u16::from(address_step(chips));
                 (place < chips).then_some(place)

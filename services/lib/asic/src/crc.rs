@@ -3,7 +3,7 @@
 /// CRC-5 with polynomial x⁵+x²+1, initial 0x1f, bits MSB first, over everything after the preamble.
 ///
 /// Commands: over all but the last byte, which then holds the result. Responses: the last byte holds three flag bits and the five bits of the checksum, and the checksum
-/// over *all* bytes after the preamble is 0. Source: captures, `docs/asic.md` §CRC.
+/// over *all* bytes after the preamble is 0. Source: captures, `docs/asic.md`.
 pub fn crc5(bytes: &[u8]) -> u8 {
     let mut crc = 0x1f;
     for byte in bytes {

@@ -1,4 +1,5 @@
 //! Commands and checksums against frames that logic analysers and other people's firmware have seen (`docs/asic.md` names the sources).
+#![allow(clippy::unwrap_used)]
 
 use adit_asic::{
     command::{Target, chain_inactive, read, set_address, write},

@@ -1,4 +1,5 @@
 //! PLL words, sweep lengths and the whole start-up against captured values.
+#![allow(clippy::unwrap_used)]
 
 use adit_asic::{
     BM1370, Chip, KiloHertz, Pll, PllEncoding, PllLimits,

@@ -1,4 +1,5 @@
 //! Responses as captured, the parser amid disturbance, and the worked example from job frame to hash.
+#![allow(clippy::unwrap_used)]
 
 use adit_asic::{BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version};
 use proptest::prelude::*;

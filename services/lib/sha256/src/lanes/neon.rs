@@ -6,6 +6,17 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 pub(crate) struct Neon(uint32x4_t);
 
+impl Neon {
+    /// By a negative count: to the right. With a constant count it becomes `ushr`.
+    #[inline(always)]
+    fn shift_left(self, bits: i32) -> Self {
+        // SAFETY: NEON is part of the aarch64 targets' baseline.
+        let count = unsafe { vdupq_n_s32(bits) };
+        // SAFETY: as above.
+        Self(unsafe { vshlq_u32(self.0, count) })
+    }
+}
+
 /// SAFETY, for every block below: NEON is part of the aarch64 targets' baseline. The instructions touch registers only,
 /// but for loads from a local array of four words.
 impl Lanes for Neon {
@@ -42,19 +53,14 @@ impl Lanes for Neon {
         Self(unsafe { vandq_u32(self.0, other.0) })
     }
 
-    // A shift to the left by a negative count is one to the right; with a constant count it becomes `ushr`.
-
     #[inline(always)]
     fn shift_right(self, bits: u32) -> Self {
-        // SAFETY: NEON is there, see above.
-        Self(unsafe { vshlq_u32(self.0, vdupq_n_s32(-bits.cast_signed())) })
+        self.shift_left(-bits.cast_signed())
     }
 
     #[inline(always)]
     fn rotate_right(self, bits: u32) -> Self {
-        // SAFETY: NEON is there, see above.
-        let left = unsafe { vshlq_u32(self.0, vdupq_n_s32((32 - bits).cast_signed())) };
-        self.shift_right(bits).xor(Self(left))
+        self.shift_right(bits).xor(self.shift_left(32 - bits.cast_signed()))
     }
 
     #[inline(always)]

@@ -1,15 +1,13 @@
 //! The disk image and what stands beside it for QEMU, judged by other people's readers.
 
-mod support;
-
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::support::{BENCH, build_slot, folder, judge};
 use adit_image::disk::{self, DiskInputs};
 use adit_image::{SlotFiles, qemu};
-use support::{BENCH, build_slot, folder, judge};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -1,15 +1,15 @@
 //! A slot's files, judged by the tools of those who will read them.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
+use crate::support::{
+    AARCH64, BENCH, altered_board, build, build_for, build_slot, executable, folder, judge, noise,
+};
 use adit_image::{Error, Program};
 use adit_slots::Manifest;
 use sha2::{Digest as _, Sha256};
-use support::{AARCH64, BENCH, build, build_slot, executable, folder, judge, noise};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -120,19 +120,19 @@ fn a_link_in_an_overlay_is_refused() {
 
 #[test]
 fn what_does_not_fit_its_place_is_refused_with_both_sizes() {
+    let small = altered_board("compressed_bytes_max = 5_242_880", "compressed_bytes_max = 1000").unwrap();
     let here = folder("large");
-    let limit = BENCH.board.partition("root", adit_slots::Slot::A).bytes();
-    let error = build_slot(&here, "1.0.0", Some(("etc/large", &noise(limit as usize)))).unwrap_err();
-    assert!(matches!(error, Error::TooLarge { limit: named, bytes, .. } if named == limit && bytes > limit));
-
-    let here = folder("large-kernel");
     let (kernel, init) = (here.join("Image"), here.join("init"));
     fs::create_dir(here.join("overlay")).unwrap();
-    fs::write(&kernel, noise(6 << 20)).unwrap();
-    fs::write(&init, executable(AARCH64)).unwrap();
-    let program = Program { destination: "/sbin/adit-init".into(), file: init };
-    let error = build(&here, "1.0.0", &[program], &kernel).unwrap_err().to_string();
-    assert!(error.starts_with("the compressed kernel has "), "{error}");
+    fs::write(&kernel, noise(2000)).unwrap();
+    fs::write(&init, [executable(AARCH64), noise(2 << 20)].concat()).unwrap();
+    let program = || [Program { destination: "/sbin/adit-init".into(), file: init.clone() }];
+    let error = build_for(&small, &here, "1.0.0", &program(), &kernel).unwrap_err();
+    assert!(matches!(&error, Error::TooLarge { what, limit: 1000, .. } if what == "the compressed kernel"));
+
+    let text = "name = \"root_a\"\nmib = 32";
+    let small = altered_board(text, &text.replace("32", "1")).unwrap_err().to_string();
+    assert!(small.contains("root_a and root_b differ in size"), "{small}");
 }
 
 #[test]
