@@ -3,18 +3,17 @@
 mod fragment;
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::board::Board;
 use crate::cache::{self, Cache, Key};
 use crate::error::{At as _, Error, Result};
-use crate::progress::{Counter, long_step, step};
-use crate::tool::{self, Tool};
+use crate::progress::{long_step, step};
+use crate::tool::Tool;
 use fragment::Fragment;
 
 /// Raised when the commands below change what comes out.
@@ -32,11 +31,6 @@ impl Kernel {
     /// The image as the board's boot loader runs it, not compressed further.
     pub fn image(&self) -> PathBuf {
         self.folder.join("image")
-    }
-
-    /// The configuration that it was built with.
-    pub fn config(&self) -> PathBuf {
-        self.folder.join("config")
     }
 }
 
@@ -85,32 +79,45 @@ fn digest(path: &Path) -> Result<[u8; 32]> {
     }
 }
 
-/// Unpacks, configures and builds inside `product`, and leaves only what is kept.
+/// Unpacks, configures and builds inside `product`; source and objects (2 GB) are gone afterwards, whatever came of it.
 fn build(board: &Board, fragments: &[Fragment], source: &Path, product: &Path) -> Result<()> {
     let (tree, objects) = (product.join("tree"), product.join("objects"));
     for folder in [&tree, &objects] {
         fs::create_dir(folder).at("creating", folder)?;
     }
-    step("kernel source unpacked", || {
-        Tool::new("tar", "tar xz-utils")
-            .args(["--strip-components=1", "-xf"])
-            .arg(source)
-            .arg("-C")
-            .arg(&tree)
-            .run()
-    })?;
-    let all = product.join("fragments");
-    fs::write(&all, fragments.iter().map(|fragment| fragment.text.as_str()).collect::<String>())
-        .at("writing", &all)?;
-    make(board, &tree, &objects).env("KCONFIG_ALLCONFIG", &all).args(["-s", "allnoconfig"]).run()?;
-    let config = objects.join(".config");
-    fragment::check(&fs::read_to_string(&config).at("reading", &config)?, fragments)?;
-    compile(board, &tree, &objects, &product.join("build.log"))?;
-    let image = objects.join(&board.kernel.image);
-    fs::rename(&image, product.join("image")).at("storing", &image)?;
-    fs::rename(&config, product.join("config")).at("storing", &config)?;
+    let result = step("kernel source unpacked", || {
+        let tar = Tool::new("tar", "tar xz-utils").args(["--strip-components=1", "-xf"]).arg(source);
+        tar.arg("-C").arg(&tree).run()
+    })
+    .and_then(|_| configure(board, fragments, &tree, &objects))
+    .and_then(|()| compile(board, &tree, &objects, product));
     cache::remove(&tree)?;
-    cache::remove(&objects)
+    cache::remove(&objects)?;
+    result
+}
+
+fn configure(board: &Board, fragments: &[Fragment], tree: &Path, objects: &Path) -> Result<()> {
+    let all = objects.join("fragments");
+    let text: String = fragments.iter().map(|fragment| fragment.text.as_str()).collect();
+    fs::write(&all, text).at("writing", &all)?;
+    make(board, tree, objects).env("KCONFIG_ALLCONFIG", &all).args(["-s", "allnoconfig"]).run()?;
+    let config = objects.join(".config");
+    fragment::check(&fs::read_to_string(&config).at("reading", &config)?, fragments)
+}
+
+/// Builds the kernel and moves it, with its configuration, into `product`.
+fn compile(board: &Board, tree: &Path, objects: &Path, product: &Path) -> Result<()> {
+    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
+    make(board, tree, objects).arg(format!("-j{jobs}")).arg(&board.kernel.make_target).run_counting(
+        "objects",
+        |line| line.starts_with("CC ") || line.starts_with("AS "),
+        &product.join("build.log"),
+    )?;
+    for (from, to) in [(&board.kernel.image, "image"), (&PathBuf::from(".config"), "config")] {
+        let from = objects.join(from);
+        fs::rename(&from, product.join(to)).at("storing", &from)?;
+    }
+    Ok(())
 }
 
 fn make(board: &Board, tree: &Path, objects: &Path) -> Tool {
@@ -128,31 +135,4 @@ fn make(board: &Board, tree: &Path, objects: &Path) -> Tool {
         .arg(format!("CROSS_COMPILE={}", board.kernel.cross_compile))
         .arg(format!("O={}", objects.display()))
         .dir(tree)
-}
-
-/// Runs the build proper, counting the objects that it makes; its output goes to `log`.
-fn compile(board: &Board, tree: &Path, objects: &Path, log: &Path) -> Result<()> {
-    let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let mut file = File::create(log).at("creating", log)?;
-    let errors = file.try_clone().at("opening", log)?;
-    let tool = make(board, tree, objects).arg(format!("-j{jobs}")).arg(&board.kernel.make_target);
-    let mut command = tool.into_command();
-    command.stdout(Stdio::piped()).stderr(errors);
-    let mut child = command.spawn().at("starting", Path::new("make"))?;
-    let output = BufReader::new(child.stdout.take().expect("the output is piped"));
-    let mut objects_made = Counter::new("objects");
-    for line in output.split(b'\n') {
-        let line = line.at("reading the output of", Path::new("make"))?;
-        file.write_all(&line).and_then(|()| file.write_all(b"\n")).at("writing", log)?;
-        if matches!(line.trim_ascii_start().split(|b| *b == b' ').next(), Some(b"CC" | b"AS")) {
-            objects_made.add_one();
-        }
-    }
-    drop(objects_made);
-    let status = child.wait().at("waiting for", Path::new("make"))?;
-    if status.success() {
-        return Ok(());
-    }
-    let text = fs::read(log).at("reading", log)?;
-    Err(tool::failed(format!("make (log: {})", log.display()), status, &String::from_utf8_lossy(&text)))
 }

@@ -44,17 +44,8 @@ impl SigningKey {
 
     /// This machine's development key, made now if there is none.
     pub fn development(cache: &Cache) -> Result<Self> {
-        Self::development_named(cache, "development")
-    }
-
-    /// A second development key, which no unit trusts: for tests that must be refused.
-    pub fn untrusted(cache: &Cache) -> Result<Self> {
-        Self::development_named(cache, "untrusted")
-    }
-
-    fn development_named(cache: &Cache, name: &str) -> Result<Self> {
         let _lock = cache.lock("keys")?;
-        let folder = cache.subfolder("keys")?.join(name);
+        let folder = cache.subfolder("keys")?.join("development");
         if !folder.exists() {
             let unfinished = folder.with_extension("unfinished");
             crate::cache::remove(&unfinished)?;

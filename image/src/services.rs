@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::board::SourceTree;
 use crate::cache::{Cache, Key};
 use crate::elf;
-use crate::error::{At as _, Error, Result};
+use crate::error::{At as _, Result};
 use crate::progress::long_step;
 use crate::rust::{self, Rustc, StandardLibrary};
 use crate::tool::Tool;
@@ -113,7 +113,7 @@ impl<'a> CrossBuild<'a> {
             .env("ZIG_GLOBAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
             .env("ZIG_LOCAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
             .env("CARGO_TARGET_DIR", target_dir)
-            .args([command, "--quiet", "--release", "--target", &self.target]);
+            .args([command, "--release", "--target", &self.target]);
         let warning = match &self.library {
             StandardLibrary::Prebuilt => "compiling for the board",
             StandardLibrary::Source(library) => {
@@ -132,28 +132,10 @@ impl<'a> CrossBuild<'a> {
             cargo = cargo.args(["--package", package]);
         }
         let cargo = cargo.env("RUSTFLAGS", flags.join(" "));
-        long_step(&format!("programs for {}", self.target), warning, || cargo.run().map(drop))
-    }
-}
-
-/// `NAME=FILE` or `FILE` as a program for an image; `NAME` is its path on the unit, `/sbin/` and the file's name by default.
-impl std::str::FromStr for Program {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (destination, file) = match text.split_once('=') {
-            Some((destination, file)) => (destination.to_owned(), PathBuf::from(file)),
-            None => {
-                let file = PathBuf::from(text);
-                let name = file.file_name().and_then(|name| name.to_str());
-                let name = name.ok_or_else(|| Error::input(text, "is not the path of a program"))?;
-                (format!("/sbin/{name}"), file)
-            }
-        };
-        if destination.starts_with('/') && !destination.contains("..") {
-            Ok(Program { destination, file })
-        } else {
-            Err(Error::input(text, "the path on the unit must be absolute, as in /sbin/adit-init=FILE"))
-        }
+        let log = target_dir.join("build.log");
+        let is_crate = |line: &str| line.starts_with("Compiling ") || line.starts_with("Checking ");
+        long_step(&format!("programs for {}", self.target), warning, || {
+            cargo.run_counting("crates", is_crate, &log)
+        })
     }
 }

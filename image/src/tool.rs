@@ -1,14 +1,17 @@
 //! Running the reference tools: their output is kept for the error message, their absence names the package to install.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
 
-use crate::error::{Error, Result};
+use crate::error::{At as _, Error, Result};
+use crate::progress::Counter;
 
 /// Lines of a failed tool's output that are shown.
-const TAIL_LINES: usize = 25;
+const TAIL_LINES: usize = 40;
 
 pub(crate) struct Tool {
     command: Command,
@@ -72,6 +75,47 @@ impl Tool {
         Err(failed(name, output.status, &String::from_utf8_lossy(&both)))
     }
 
+    /// Runs to the end, everything it prints going to `log`, and counts for whoever waits the lines that `counts` names (it gets
+    /// them without the space before them). A failure shows the last other lines.
+    pub(crate) fn run_counting(
+        mut self,
+        unit: &'static str,
+        counts: impl Fn(&str) -> bool,
+        log: &Path,
+    ) -> Result<()> {
+        let mut file = File::create(log).at("creating", log)?;
+        let (output, writer) = io::pipe().at("making a pipe for", Path::new(&self.name))?;
+        let second = writer.try_clone().at("making a pipe for", Path::new(&self.name))?;
+        let mut child = match self.command.stdout(writer).stderr(second).spawn() {
+            Ok(child) => child,
+            Err(error) => return Err(self.not_started(error)),
+        };
+        // The command holds the writing ends; while they are open the output has no end.
+        drop(self.command);
+        let mut counter = Counter::new(unit);
+        let mut tail = VecDeque::new();
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.at("reading the output of", Path::new(&self.name))?;
+            file.write_all(&line).and_then(|()| file.write_all(b"\n")).at("writing", log)?;
+            let line = String::from_utf8_lossy(&line);
+            if counts(line.trim_start()) {
+                counter.add_one();
+            } else {
+                tail.push_back(line.into_owned());
+                if tail.len() > TAIL_LINES {
+                    tail.pop_front();
+                }
+            }
+        }
+        drop(counter);
+        let status = child.wait().at("waiting for", Path::new(&self.name))?;
+        if status.success() {
+            return Ok(());
+        }
+        let name = format!("{} (log: {})", self.name, log.display());
+        Err(failed(name, status, &Vec::from(tail).join("\n")))
+    }
+
     /// Whether it ran and succeeded; a missing tool is an error, a failure is not.
     pub(crate) fn succeeds(self) -> Result<bool> {
         Ok(self.output()?.1.status.success())
@@ -84,7 +128,7 @@ impl Tool {
         }
     }
 
-    pub(crate) fn not_started(self, source: io::Error) -> Error {
+    fn not_started(self, source: io::Error) -> Error {
         let (tool, package) = (self.name, self.package);
         match source.kind() {
             io::ErrorKind::NotFound => Error::NotInstalled { tool, package },
@@ -94,7 +138,7 @@ impl Tool {
 }
 
 /// The error for a tool that did not succeed, with the end of what it printed.
-pub(crate) fn failed(tool: String, status: ExitStatus, output: &str) -> Error {
+fn failed(tool: String, status: ExitStatus, output: &str) -> Error {
     let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
     Error::Tool { tool, status: status.to_string(), tail }

@@ -31,7 +31,7 @@ impl Native {
     pub fn start(programs: &Path, folder: &Path, config: &Path) -> Result<Self> {
         let at = |name: &str| folder.join(name);
         let machine = adit_simulator::Config::bitaxe(Endpoint::Pty(at("chain")), Endpoint::Pty(at("board")));
-        let simulator = Simulator::start(machine).context("simulated machine")?;
+        let simulator = Simulator::start(&machine).context("simulated machine")?;
         let profile = std::fs::read_to_string(PROFILE).context(PROFILE)?;
         std::fs::write(
             at("machine.toml"),

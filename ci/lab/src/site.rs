@@ -99,7 +99,7 @@ impl Rig {
         let mut machine =
             adit_simulator::Config::bitaxe(Endpoint::Unix(chain.clone()), Endpoint::Unix(board.clone()));
         machine.control = Some(at("machine.sock"));
-        let simulator = Simulator::start(machine).context("simulated machine")?;
+        let simulator = Simulator::start(&machine).context("simulated machine")?;
 
         let qemu = inputs.board.qemu.as_ref().context("this board is not emulated")?;
         let files = QemuFiles { control_tree: inputs.control_tree, flash: inputs.flash, disk: inputs.disk };

@@ -192,3 +192,13 @@ fn nonce_offsets_are_those_of_the_s21_pro() {
     let offset = |chip| register::nonce_offset(chip, chips);
     assert_eq!([offset(0), offset(1), offset(64)], [0x8000_0000, 0x8000_03f1, 0x8000_fc10]);
 }
+
+/// The genesis header as a job with one midstate (BM1397 and older layouts): the same checksum.
+#[test]
+fn crc16_of_a_midstate_job_is_its_last_two_bytes() {
+    let frame = bytes(
+        "2136 00 01 00000000 FFFF001D 29AB5F49 4B1E5E4A \
+         4719F91B 96B18736 4F0103C8 C3C8D8E9 1E59CAA8 90CCAC7D 6358BFF0 BC909A33",
+    );
+    assert_eq!(crc16(&frame), 0xa3b2);
+}

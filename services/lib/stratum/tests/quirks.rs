@@ -118,6 +118,15 @@ fn without_agreed_rolling_the_pool_is_told_no_version_bits() {
 }
 
 #[test]
+fn with_agreed_rolling_the_pool_is_told_even_that_nothing_was_rolled() {
+    let mut client = ready();
+    hears(&mut client, r#"{"id":null,"method":"mining.set_version_mask","params":["00000000"]}"#);
+    client.submit(&Share { version_mask: 0, version: 0x2000_0000, ..share() }, START);
+    let line = said(&mut client);
+    assert!(line.ends_with(",\"00000001\",\"00000000\"]}\n"), "{line}");
+}
+
+#[test]
 fn a_mask_is_never_wider_than_what_was_asked_for() {
     let mut client = fresh();
     let wide = r#"{"id":1,"result":{"version-rolling":true,"version-rolling.mask":"ffffffff"},"error":null}"#;

@@ -58,7 +58,7 @@ pub struct Share<'a> {
     pub nonce: u32,
     /// The whole header version; only bits of `version_mask` are told to the pool.
     pub version: u32,
-    /// Bits that could be rolled in the work; 0: rolling was not agreed on, and the pool is told no bits.
+    /// Bits that could be rolled in the work.
     pub version_mask: u32,
 }
 
@@ -187,7 +187,8 @@ impl Client {
     /// Hands in a share; the id comes back in the event that answers it. `None`: too many shares are unanswered, this one is lost.
     ///
     /// The bits told are those of the header, as BIP 310 has it: the pool puts them in the place of the masked bits of the job's version. Pools that
-    /// take them as an exclusive or (public-pool) see the same while the job's own bits are clear, which they are in practice.
+    /// take them as an exclusive or (public-pool) see the same while the job's own bits are clear, which they are in practice. Without an agreement on
+    /// rolling the pool is told no bits; with one it is always told, even when there was nothing to roll.
     pub fn submit(&mut self, share: &Share<'_>, now: Duration) -> Option<u64> {
         let mut params = vec![
             json!(self.settings.user),
@@ -196,7 +197,7 @@ impl Client {
             json!(format!("{:08x}", share.ntime)),
             json!(format!("{:08x}", share.nonce)),
         ];
-        if share.version_mask != 0 {
+        if matches!(self.rolling, Rolling::Agreed(_)) {
             params.push(json!(format!("{:08x}", share.version & share.version_mask)));
         }
         self.ask(Asked::Share, "mining.submit", &Value::Array(params), now, Some(SHARE))
