@@ -6,13 +6,14 @@ use std::{
 };
 
 use adit_image::{
-    Board, Cache, DiskInputs, Result, SlotFiles, SlotInputs, SourceTree,
+    Board, Cache, DiskInputs, Program, Result, SlotFiles, SlotInputs, SourceTree,
     build::{self, Options, Parts},
     disk, qemu, release, slot,
 };
 use adit_slots::boot_state::COPY_BYTES;
 
 pub const BOARD: &str = "qemu-aarch64";
+const INIT: &str = "/sbin/adit-init";
 
 /// One set of parts (kernel, programs, key) and the slot built from them.
 pub struct Images {
@@ -29,8 +30,8 @@ pub struct Images {
 pub struct Difference<'a> {
     /// Appended to the release's version: another name makes another root, and so another root hash.
     pub version: &'a str,
-    /// Folders over the source tree's own overlay.
-    pub overlays: &'a [PathBuf],
+    /// A program that takes adit-init's place.
+    pub init: Option<&'a Path>,
 }
 
 impl Images {
@@ -49,7 +50,7 @@ impl Images {
         let (built, version) = (release.built, release.version.clone());
         let mut images = Self {
             folder: folder.to_owned(),
-            slot: Arc::new(build_slot(&board, &parts, release, &[], &folder.join("slot"))?),
+            slot: Arc::new(build_slot(&board, &parts, release, None, &folder.join("slot"))?),
             board,
             parts,
             built,
@@ -65,7 +66,7 @@ impl Images {
             version: format!("{}{}", self.version, difference.version),
             built: self.built,
         };
-        build_slot(&self.board, &self.parts, release, difference.overlays, &self.folder.join(name))
+        build_slot(&self.board, &self.parts, release, difference.init, &self.folder.join(name))
     }
 
     /// A disk with these slots, boot state and configuration.
@@ -101,16 +102,20 @@ fn build_slot(
     board: &Board,
     parts: &Parts,
     release: adit_slots::manifest::Release,
-    overlays: &[PathBuf],
+    init: Option<&Path>,
     folder: &Path,
 ) -> Result<SlotFiles> {
-    let overlays: Vec<PathBuf> = parts.overlays.iter().chain(overlays).cloned().collect();
+    let mut programs = parts.programs.clone();
+    if let Some(init) = init {
+        programs.retain(|program| program.destination != INIT);
+        programs.push(Program { destination: INIT.into(), file: init.to_owned() });
+    }
     let inputs = SlotInputs {
         board,
         release,
         kernel: &parts.kernel,
-        programs: &parts.programs,
-        overlays: &overlays,
+        programs: &programs,
+        overlays: &parts.overlays,
         key: &parts.key,
         extra_arguments: "",
     };

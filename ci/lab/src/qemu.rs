@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -35,6 +35,7 @@ pub struct Said {
 pub struct Unit {
     child: Child,
     console: Arc<Console>,
+    complaints: PathBuf,
     started: Instant,
 }
 
@@ -46,25 +47,30 @@ struct Console {
 }
 
 impl Unit {
-    /// Starts `program` with `arguments`; its standard output is the unit's console, which is also written to `log`.
-    pub fn start(program: &str, arguments: &[String], log: &Path) -> Result<Self> {
+    /// Starts `program` with `arguments`; its standard output is the unit's console, which is also written to `console.log` in `folder`.
+    /// What the program itself complains of goes to `emulator.log`.
+    pub fn start(program: &str, arguments: &[String], folder: &Path) -> Result<Self> {
+        let create = |name: &str| {
+            let path = folder.join(name);
+            File::create(&path).with_context(|| path.display().to_string())
+        };
+        let (log, complaints) = (create("console.log")?, create("emulator.log")?);
         // setpriv: the emulator must not outlive us, however we end.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", program])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(complaints)
             .kill_on_drop(true)
             // Its own process group: Ctrl-C reaches us alone, and we end it in order.
             .process_group(0)
             .spawn()
             .with_context(|| format!("{program} does not start; is qemu-system-arm installed?"))?;
         let output = child.stdout.take().expect("standard output was piped");
-        let log = File::create(log).with_context(|| format!("console log {}", log.display()))?;
         let console = Arc::new(Console::default());
         tokio::spawn(listen(output, log, console.clone()));
-        Ok(Self { child, console, started: Instant::now() })
+        Ok(Self { child, console, complaints: folder.join("emulator.log"), started: Instant::now() })
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -115,7 +121,7 @@ impl Unit {
             }
             next = after;
             if self.console.closed.load(std::sync::atomic::Ordering::Acquire) {
-                bail!("QEMU ended before {what}; the console's last lines:\n{}", self.tail(15));
+                bail!("QEMU ended before {what}: {}", self.last_words());
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || tokio::time::timeout(left, news).await.is_err() {
@@ -140,6 +146,12 @@ impl Unit {
         let said = self.console.lock();
         let lines: Vec<&str> = said.iter().rev().take(count).map(|said| said.line.as_str()).collect();
         lines.into_iter().rev().map(|line| format!("  | {line}\n")).collect()
+    }
+
+    /// Why the emulator may have ended: its own complaints, then the console's last lines.
+    pub fn last_words(&self) -> String {
+        let complaints = std::fs::read_to_string(&self.complaints).unwrap_or_default();
+        format!("{}\n{}", complaints.trim_end(), self.tail(15))
     }
 
     pub async fn stop(mut self) {

@@ -131,7 +131,7 @@ async fn watch(
             return Ok(());
         }
         if !rig.unit.running() {
-            bail!("QEMU ended; the console's last lines:\n{}", rig.unit.tail(15));
+            bail!("QEMU ended: {}", rig.unit.last_words());
         }
         if let Some(limit) = options.timeout
             && started.elapsed() > limit

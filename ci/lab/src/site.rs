@@ -113,7 +113,7 @@ impl Rig {
         ] {
             arguments.extend(["-chardev".into(), far_end]);
         }
-        let unit = Unit::start(&qemu.binary, &arguments, &at("console.log"))?;
+        let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
         Ok(Self { simulator, unit, agent })
     }
 

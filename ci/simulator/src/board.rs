@@ -8,8 +8,8 @@ use crate::machine::{Machine, Nak};
 /// Least and most bytes of a request: the fixed part, and the firmware's buffer.
 const SHORTEST: usize = 6;
 const LONGEST: usize = 4096;
-/// What a request without its end waits for before it is dropped.
-pub(crate) const PARTIAL_REQUEST_EXPIRES_NS: u64 = 500_000_000;
+/// What a request without its end waits for before it is dropped. The firmware waits 4 ms; an emulated serial port has longer gaps than that.
+pub(crate) const PARTIAL_REQUEST_EXPIRES_NS: u64 = 50_000_000;
 
 const I2C: u8 = 0x05;
 const GPIO: u8 = 0x06;

@@ -15,7 +15,7 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::{
     task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, interval_at},
 };
 use tracing::{error, info, warn};
 
@@ -61,6 +61,7 @@ pub async fn run(surroundings: Surroundings, shutdown: impl Future<Output = ()>)
     let mut tick =
         interval(watchdog.map_or(TICK, |watchdog| TICK.min(watchdog / 2)).max(Duration::from_millis(10)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut lines = interval_at(Instant::now() + HASHING_LINE, HASHING_LINE);
 
     tokio::pin!(shutdown);
     loop {
@@ -80,6 +81,7 @@ pub async fn run(surroundings: Surroundings, shutdown: impl Future<Output = ()>)
                     report::notify(NotifyState::Watchdog);
                 }
             }
+            _ = lines.tick(), if claimed => report::hashing(&miner.status.get()),
             ended = door_end(&mut door) => return Err(ended),
         }
         miner.update_status();
@@ -141,7 +143,6 @@ struct Miner {
     path_trouble: String,
     once: Once,
     start: Instant,
-    last_line: Instant,
 }
 
 impl Miner {
@@ -156,7 +157,6 @@ impl Miner {
             path_trouble: "no answer from adit-hardware yet".to_owned(),
             once: Once::default(),
             start: Instant::now(),
-            last_line: Instant::now(),
         };
         match claim {
             Claim::Claimed(config) => {
@@ -214,8 +214,13 @@ impl Miner {
             }
             LinkEvent::Pool(Event::ShareRejected { refusal, .. }) => {
                 self.policy.share_answered(false);
-                let kind = format!("rejected-{:?}", refusal.code);
-                self.trouble(&kind, &format!("share rejected: {refusal}"));
+                let kind = match refusal.code {
+                    Some(21) => "rejected-stale",
+                    Some(22) => "rejected-duplicate",
+                    Some(23) => "rejected-low-difficulty",
+                    _ => "rejected",
+                };
+                self.trouble(kind, &format!("share rejected: {refusal}"));
             }
             LinkEvent::Pool(Event::ShareUnanswered { .. }) => {
                 self.trouble("unanswered", "share not answered in time");
@@ -274,10 +279,6 @@ impl Miner {
     fn tick(&mut self, path: &mut WorkPath) {
         let now = self.now();
         self.policy.tick(now, &mut |frame| path.send(frame));
-        if self.url.is_some() && self.last_line.elapsed() >= HASHING_LINE {
-            self.last_line = Instant::now();
-            report::hashing(&self.status.get());
-        }
     }
 
     /// Trouble from outside: counted where it belongs, said once a kind.

@@ -55,10 +55,6 @@ impl Policy {
         self.counters
     }
 
-    pub fn mhs(&mut self, now: Duration) -> f64 {
-        self.rate.mhs(now)
-    }
-
     /// Errors: the job cannot be mined; nothing changes.
     pub fn job(
         &mut self,

@@ -89,31 +89,29 @@ impl PoolLink {
 
     /// Waits for the next event. May be dropped and called again at any point.
     pub async fn next(&mut self) -> LinkEvent {
-        loop {
-            match &mut self.state {
-                State::Waiting { until } => {
-                    sleep_until(*until).await;
-                    let port = self.port.take().unwrap_or(self.url.port());
-                    self.state = State::Connecting(Box::pin(connect(self.url.host().to_owned(), port)));
-                    return LinkEvent::Connecting;
-                }
-                State::Connecting(attempt) => match attempt.await {
-                    Ok(stream) => {
-                        let open = Open::new(stream, self.settings.clone(), self.start);
-                        self.state = State::Open(Box::new(open));
-                        return LinkEvent::Connected;
-                    }
-                    Err(error) => return self.lost(error.to_string(), Duration::ZERO),
-                },
-                State::Open(open) => match open.next(self.start).await {
-                    Ok(Event::Reconnect { port, wait }) => {
-                        self.port = port;
-                        return self.lost("the pool asks to connect again".to_owned(), wait);
-                    }
-                    Ok(event) => return LinkEvent::Pool(event),
-                    Err(reason) => return self.lost(reason, Duration::ZERO),
-                },
+        match &mut self.state {
+            State::Waiting { until } => {
+                sleep_until(*until).await;
+                let port = self.port.take().unwrap_or(self.url.port());
+                self.state = State::Connecting(Box::pin(connect(self.url.host().to_owned(), port)));
+                LinkEvent::Connecting
             }
+            State::Connecting(attempt) => match attempt.await {
+                Ok(stream) => {
+                    let open = Open::new(stream, self.settings.clone(), self.start);
+                    self.state = State::Open(Box::new(open));
+                    LinkEvent::Connected
+                }
+                Err(error) => self.lost(error.to_string(), Duration::ZERO),
+            },
+            State::Open(open) => match open.next(self.start).await {
+                Ok(Event::Reconnect { port, wait }) => {
+                    self.port = port;
+                    self.lost("the pool asks to connect again".to_owned(), wait)
+                }
+                Ok(event) => LinkEvent::Pool(event),
+                Err(reason) => self.lost(reason, Duration::ZERO),
+            },
         }
     }
 

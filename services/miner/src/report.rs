@@ -3,7 +3,7 @@
 use adit_bus::miner::MinerStatus;
 use adit_config::PoolUrl;
 use sd_notify::NotifyState;
-use tracing::{info, warn};
+use tracing::info;
 
 /// All lines of this service stand under this name.
 pub(crate) const TARGET: &str = "adit_miner";
@@ -13,7 +13,7 @@ pub(crate) fn pool(url: &PoolUrl, state: &str) {
 }
 
 pub(crate) fn pool_lost(url: &PoolUrl, reason: &str) {
-    warn!(target: TARGET, %url, state = %"lost", reason, "pool");
+    info!(target: TARGET, %url, state = %"lost", reason, "pool");
 }
 
 pub(crate) fn hashing(status: &MinerStatus) {

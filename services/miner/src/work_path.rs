@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io,
-    os::fd::OwnedFd as Socket,
+    os::{fd::OwnedFd, unix::net::UnixDatagram as StdSocket},
     path::{Path, PathBuf},
     pin::Pin,
     time::Duration,
@@ -16,7 +16,8 @@ use adit_bus::{
 use adit_sys::seqpacket;
 use adit_work::frame::{FrameError, FromHardware, MAX_LEN, ToHardware};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
+    io::Interest,
+    net::UnixDatagram,
     time::{Instant, sleep_until},
 };
 
@@ -40,12 +41,15 @@ pub enum PathEvent {
     Lost(String),
 }
 
-type Acquiring = Pin<Box<dyn Future<Output = Result<Socket, String>> + Send>>;
+type Acquiring = Pin<Box<dyn Future<Output = Result<OwnedFd, String>> + Send>>;
+
+/// tokio knows no `SOCK_SEQPACKET`; of its kinds of sockets the datagram is the one that adds nothing of its own. Packets are read and written by [`seqpacket`].
+type Socket = UnixDatagram;
 
 enum State {
     Waiting { until: Instant },
     Acquiring(Acquiring),
-    Open { socket: AsyncFd<Socket>, since: Instant, broken: Option<String> },
+    Open { socket: Socket, since: Instant, broken: Option<String> },
 }
 
 /// The path, kept up for as long as it is asked for the next event.
@@ -98,7 +102,7 @@ impl WorkPath {
     /// Sends a frame at once, without waiting. What cannot be sent breaks the path, since the driver would miss a work that it counts on.
     pub fn send(&mut self, frame: &ToHardware) {
         if let State::Open { socket, broken: broken @ None, .. } = &mut self.state
-            && let Err(error) = seqpacket::send(socket.get_ref(), frame.encode().as_bytes())
+            && let Err(error) = seqpacket::send(socket, frame.encode().as_bytes())
         {
             *broken = Some(match error.kind() {
                 io::ErrorKind::WouldBlock => "the driver does not read".to_owned(),
@@ -118,32 +122,35 @@ impl WorkPath {
     }
 }
 
-async fn acquire(door: PathBuf) -> Result<Socket, String> {
+async fn acquire(door: PathBuf) -> Result<OwnedFd, String> {
     let acquired = async {
         let connection = door::connect(&door).await?;
         HardwareControlDoorProxy::new(&connection).await?.acquire_work().await
     };
-    acquired.await.map(Socket::from).map_err(|error| error.to_string())
+    acquired.await.map(OwnedFd::from).map_err(|error| error.to_string())
 }
 
-fn register(socket: Socket) -> Result<AsyncFd<Socket>, String> {
-    AsyncFd::with_interest(socket, Interest::READABLE).map_err(|error| error.to_string())
+fn register(socket: OwnedFd) -> Result<Socket, String> {
+    let socket = StdSocket::from(socket);
+    let registered = socket.set_nonblocking(true).and_then(|()| Socket::from_std(socket));
+    registered.map_err(|error| error.to_string())
 }
 
 /// The next packet; `None` when the other end is closed.
-async fn receive(socket: &AsyncFd<Socket>) -> io::Result<Option<Result<FromHardware, FrameError>>> {
+async fn receive(socket: &Socket) -> io::Result<Option<Result<FromHardware, FrameError>>> {
     // One byte more than the longest frame, so that a longer packet is seen to be one.
     let mut packet = [0; MAX_LEN + 1];
     loop {
-        let mut ready = socket.readable().await?;
-        match ready.try_io(|socket| seqpacket::receive(socket, &mut packet)) {
-            Ok(Ok(0)) => return Ok(None),
-            Ok(Ok(length)) => return Ok(Some(FromHardware::decode(&packet[..length]))),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+        socket.readable().await?;
+        match socket.try_io(Interest::READABLE, || seqpacket::receive(socket, &mut packet)) {
+            Ok(0) => return Ok(None),
+            Ok(length) => return Ok(Some(FromHardware::decode(&packet[..length]))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Longer than any frame: it is refused for its length.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Ok(Some(FromHardware::decode(&packet)));
             }
-            Ok(Err(error)) => return Err(error),
-            Err(_would_block) => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The whole way of one real share, from the pool's line to the chip's wire and back to the submit line. Published by mujina in its BM13xx test data
 //! (public-pool, 2025-06-19, a BM1370): pool messages, the job frame on the wire, the chip's reply, the share that was accepted.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::time::Duration;
 
 use adit_asic::{BM1370, Parser, Response, Width, rolled_version};

@@ -1,5 +1,7 @@
 //! The whole miner in this process: real sockets, doors and hashes, a scripted pool, a fake driver.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 mod common;
 
 use std::time::Duration;

@@ -51,22 +51,9 @@ async fn a_block_found_by_the_unit_is_accepted_by_the_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_configuration_is_refused_with_its_line_and_nothing_is_hashed() {
     let images = release();
+    // adit-image refuses such a file; here it reaches the card behind its back.
     let config = "version = 1\n\n[[pool]]\nurl = \"stratum+tcp://pool.example.com\"\nuser = \"u\"\n";
-    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), None);
-    drop(disk);
-    // adit-image itself refuses such a file, so it reaches the card behind its back.
-    let refused = std::panic::catch_unwind(|| {
-        Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(config))
-    });
-    assert!(refused.is_err(), "a card with a broken configuration was made");
-    let good = config.replace(".com", ".com:3333");
-    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(&good));
-    let loader = disk.read("loader");
-    let place = loader.windows(good.len()).position(|window| window == good.as_bytes()).unwrap();
-    // The same length: the colon and the port become part of the path.
-    let broken = good.replace(".com:3333", ".com/3333");
-    disk.write("loader", place as u64, broken.as_bytes());
-
+    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(config));
     let rig = disk.boot(images);
     let (complaint, cursor) = rig
         .unit

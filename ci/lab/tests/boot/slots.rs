@@ -83,13 +83,9 @@ fn program_that_exits() -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slot_b_whose_init_exits_falls_back_to_a_after_its_tries() {
     let images = release();
-    let overlay = tempfile::tempdir().unwrap();
-    let init = overlay.path().join("sbin/adit-init");
-    std::fs::create_dir_all(init.parent().unwrap()).unwrap();
+    let init = images.folder.join("exits");
     std::fs::write(&init, program_that_exits()).unwrap();
-    std::fs::set_permissions(&init, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let overlays = [overlay.path().to_owned()];
-    let difference = Difference { version: ".init-exits", overlays: &overlays };
+    let difference = Difference { version: ".init-exits", init: Some(&init) };
     let dead = images.other_slot("init-exits", &difference).unwrap();
 
     let disk = Disk::new(images, [&images.slot, &dead], copies(state(Slot::B, 3, 3)), None);

@@ -22,7 +22,7 @@ use adit_slots::{
 use tempfile::TempDir;
 
 /// Emulated, on a busy machine: from power-on to a line of adit-init's.
-pub const BOOT: Duration = Duration::from_secs(90);
+pub(crate) const BOOT: Duration = Duration::from_secs(90);
 
 static FOLDER: OnceLock<TempDir> = OnceLock::new();
 static RELEASE: OnceLock<Images> = OnceLock::new();
@@ -36,34 +36,34 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// What is released.
-pub fn release() -> &'static Images {
+pub(crate) fn release() -> &'static Images {
     RELEASE.get_or_init(|| Images::prepare(&folder("release"), &[], &[]).unwrap())
 }
 
 /// The same with the agent in its root.
-pub fn with_agent() -> &'static Images {
+pub(crate) fn with_agent() -> &'static Images {
     let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
     WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
 }
 
 /// Order and tries of a disk that leaves the workshop; sequence numbers are 1 and 2.
-pub fn state(preferred: Slot, a: u8, b: u8) -> BootState {
+pub(crate) fn state(preferred: Slot, a: u8, b: u8) -> BootState {
     BootState { sequence: 2, preferred, left: Tries { a, b }, trial: None }
 }
 
 /// Both copies of `state`, the older one of a sequence below.
-pub fn copies(state: BootState) -> [[u8; COPY_BYTES]; 2] {
+pub(crate) fn copies(state: BootState) -> [[u8; COPY_BYTES]; 2] {
     [BootState { sequence: state.sequence - 1, ..state }.encode(), state.encode()]
 }
 
 /// A disk in a folder of its own.
-pub struct Disk {
+pub(crate) struct Disk {
     folder: TempDir,
-    pub image: PathBuf,
+    pub(crate) image: PathBuf,
 }
 
 impl Disk {
-    pub fn new(
+    pub(crate) fn new(
         images: &Images,
         slots: [&SlotFiles; 2],
         copies: [[u8; COPY_BYTES]; 2],
@@ -88,33 +88,33 @@ impl Disk {
         (found.first_lba * 512, (found.last_lba - found.first_lba + 1) * 512)
     }
 
-    pub fn read(&self, partition: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, partition: &str) -> Vec<u8> {
         let (start, bytes) = self.place(partition);
         let mut content = vec![0; usize::try_from(bytes).unwrap()];
         File::open(&self.image).unwrap().read_exact_at(&mut content, start).unwrap();
         content
     }
 
-    pub fn write(&self, partition: &str, offset: u64, bytes: &[u8]) {
+    pub(crate) fn write(&self, partition: &str, offset: u64, bytes: &[u8]) {
         let (start, length) = self.place(partition);
         assert!(offset + bytes.len() as u64 <= length);
         File::options().write(true).open(&self.image).unwrap().write_all_at(bytes, start + offset).unwrap();
     }
 
     /// Turns one bit of the partition's byte at `offset`.
-    pub fn flip(&self, partition: &str, offset: usize) {
+    pub(crate) fn flip(&self, partition: &str, offset: usize) {
         let byte = self.read(partition)[offset];
         self.write(partition, offset as u64, &[byte ^ 1]);
     }
 
     /// The boot state as the unit left it.
-    pub fn boot_state(&self) -> adit_slots::Loaded {
+    pub(crate) fn boot_state(&self) -> adit_slots::Loaded {
         let content = self.read("bootstate");
         let second = usize::try_from(SECOND_COPY_OFFSET).unwrap();
         adit_slots::Loaded::from_copies(&content[..COPY_BYTES], &content[second..second + COPY_BYTES])
     }
 
-    pub fn boot(&self, images: &Images) -> Rig {
+    pub(crate) fn boot(&self, images: &Images) -> Rig {
         let flash = self.folder.path().join("flash.img");
         copy_sparse(&images.flash(), &flash).unwrap();
         Rig::start(&RigInputs {
@@ -129,7 +129,7 @@ impl Disk {
 }
 
 /// Slots that U-Boot started from `cursor` on, in order, up to the first adit-init that says what it booted; then the cursor behind that.
-pub async fn slots_until_init(rig: &Rig, cursor: usize) -> (String, String, usize) {
+pub(crate) async fn slots_until_init(rig: &Rig, cursor: usize) -> (String, String, usize) {
     let mut started = String::new();
     let (booted, next) = rig
         .unit

@@ -44,7 +44,7 @@ async fn one_changed_byte_in_kernel_device_tree_or_command_line_is_refused() {
     let tree = disk(images);
     let content = tree.read("boot_a");
     let device_tree = find(&content, &[0xd0, 0x0d, 0xfe, 0xed], 4);
-    tree.flip("boot_a", find(&content, b"virtio", device_tree));
+    tree.flip("boot_a", find(&content, b"arm,pl011", device_tree));
     refused_by_the_loader("device tree", &tree, images).await;
 
     let line = disk(images);
@@ -78,7 +78,7 @@ fn mixed(images: &Images, boot: &SlotFiles, root: &SlotFiles) -> SlotFiles {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kernel_of_one_release_with_the_root_of_another_is_refused() {
     let images = release();
-    let other = images.other_slot("next", &Difference { version: ".next", overlays: &[] }).unwrap();
+    let other = images.other_slot("next", &Difference { version: ".next", init: None }).unwrap();
     assert_ne!(other.manifest.root.root_hash, images.slot.manifest.root.root_hash);
     let mixed = mixed(images, &images.slot, &other);
     let disk = Disk::new(images, [&mixed, &images.slot], copies(state(Slot::A, 2, 3)), None);

@@ -37,11 +37,6 @@ impl PoolUrl {
         self.port
     }
 
-    /// The same host at another port.
-    pub fn at_port(&self, port: u16) -> Self {
-        Self { host: self.host.clone(), port }
-    }
-
     /// `Err`: what is wrong and what would be right.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.contains('@') {
@@ -63,7 +58,7 @@ impl PoolUrl {
             return Err(format!("{scheme:?} {verdict}; write {FORM}"));
         }
         let (host, port) = match split_port(rest.strip_suffix('/').unwrap_or(rest)) {
-            (host, _) if host.is_empty() => return Err(format!("{text:?} has no host; write {FORM}")),
+            ("", _) => return Err(format!("{text:?} has no host; write {FORM}")),
             (host, None) => return Err(format!("{text:?} has no port; write {SCHEME}://{host}:3333")),
             (host, Some(port)) => (host, port),
         };

@@ -152,7 +152,7 @@ fn pools(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Vec<Pool>> {
         reader.problem(value.span(), missing);
         return None;
     }
-    if let Some(surplus) = list.iter().nth(MAX_POOLS) {
+    if let Some(surplus) = list.get(MAX_POOLS) {
         let text = format!("pool: {} pools are too many; at most {MAX_POOLS} are read", list.len());
         reader.problem(surplus.span(), text);
     }

@@ -1,5 +1,7 @@
 //! What a person sees who made a mistake: the exact lines.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use adit_config::{Config, MAX_SIZE};
 use proptest::prelude::*;
 
@@ -38,7 +40,6 @@ fn a_good_file_is_understood() {
     assert_eq!(second.url.to_string(), "stratum+tcp://[2001:db8::1]:23334");
     let slash = "version = 1\npool = [{ url = \"STRATUM+TCP://10.0.0.1:80/\", user = \"u\" }]";
     assert_eq!(Config::parse(slash, "f").unwrap().pools[0].url.to_string(), "stratum+tcp://10.0.0.1:80");
-    assert_eq!(second.url.at_port(1).to_string(), "stratum+tcp://[2001:db8::1]:1");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A real conversation, byte by byte: the job and the accepted share that mujina publishes in its BM13xx test data (public-pool, 2025-06-19).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::time::Duration;
 
 use adit_stratum::v1::{Client, Event, Settings, Share};

@@ -1,5 +1,7 @@
 //! What pools do beside the book, and what strangers might send.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use std::time::Duration;
 
 use adit_stratum::v1::{Client, Error, Event, JobError, MAX_LINE, Oddity, Refusal, Settings, Share};
@@ -357,6 +359,18 @@ fn names_with_quotes_stay_inside_their_string() {
 fn credentials_are_not_in_debug_output() {
     let text = format!("{:?}", settings());
     assert!(!text.contains("hunter2") && !text.contains("someone"), "{text}");
+}
+
+#[test]
+fn a_pool_that_repeats_credentials_does_not_get_them_shown() {
+    let settings = Settings { user: "bc1qsecret.unit7".into(), ..settings() };
+    let mut client = Client::new(settings, START);
+    let line =
+        r#"{"id":3,"error":[24,"unknown worker bc1qsecret.unit7 (bc1qsecret), password hunter2",null]}"#;
+    let error = try_hear(&mut client, line).unwrap_err();
+    assert_eq!(error.to_string(), "pool refused the worker: code 24 \"unknown worker … (…), password …\"");
+    let line = r#"{"method":"client.show_message","params":["hello bc1qsecret"]}"#;
+    assert_eq!(hears(&mut client, line), [Event::Message("hello …".into())]);
 }
 
 /// JSON of any shape, leaning towards what a pool might say.

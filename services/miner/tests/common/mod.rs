@@ -1,5 +1,6 @@
 //! A driver and a pool to test against: the driver hashes for real at a tiny difficulty, the pool says what the test tells it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
@@ -32,12 +33,12 @@ use tokio::{
 };
 
 /// Leading zero bits that the fake chips report from: a few hundred hashes a nonce.
-pub const TICKET_BITS: u8 = 8;
+pub(crate) const TICKET_BITS: u8 = 8;
 /// Nothing in these tests takes longer.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` holds.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !condition().await {
             sleep(Duration::from_millis(10)).await;
@@ -48,15 +49,15 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 
 /// What the fake driver has been told.
 #[derive(Default)]
-pub struct Told {
-    pub works: Vec<Work>,
-    pub idle: Vec<u32>,
-    pub acquired: u32,
+pub(crate) struct Told {
+    pub(crate) works: Vec<Work>,
+    pub(crate) idle: Vec<u32>,
+    pub(crate) acquired: u32,
 }
 
 /// A driver that searches every work for one nonce, with rolled version bits when it may, and passes on what the test adds.
-pub struct Driver {
-    pub told: Arc<Mutex<Told>>,
+pub(crate) struct Driver {
+    pub(crate) told: Arc<Mutex<Told>>,
     /// The miner's end of the present path, to be broken.
     path: Arc<Mutex<Option<OwnedFd>>>,
     tasks: Vec<JoinHandle<()>>,
@@ -66,7 +67,7 @@ struct ControlDoor(Arc<Mutex<Told>>, Arc<Mutex<Option<OwnedFd>>>);
 
 #[zbus::interface(name = "org.adit.Hardware1.Control")]
 impl ControlDoor {
-    fn acquire_work(&self) -> zbus::zvariant::OwnedFd {
+    fn acquire_work(&self) -> zbus::OwnedFd {
         let (ours, theirs) = seqpacket::pair().unwrap();
         self.0.lock().unwrap().acquired += 1;
         send(&ours, FromHardware::Hello { chains: 1, queue: 2 });
@@ -90,7 +91,7 @@ fn send(socket: &OwnedFd, frame: FromHardware) {
 }
 
 impl Driver {
-    pub fn start(doors: &std::path::Path) -> Self {
+    pub(crate) fn start(doors: &std::path::Path) -> Self {
         let (told, path) = (Arc::new(Mutex::new(Told::default())), Arc::new(Mutex::new(None)));
         let bind = |name| {
             let socket = doors.join(name);
@@ -111,17 +112,17 @@ impl Driver {
     }
 
     /// As if the process died: the path closes, and the doors are served no more.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.path.lock().unwrap().take();
     }
 
-    pub fn say(&self, packet: &[u8]) {
+    pub(crate) fn say(&self, packet: &[u8]) {
         let path = self.path.lock().unwrap();
         seqpacket::send(path.as_ref().expect("a path"), packet).unwrap();
     }
 
-    pub fn works(&self) -> Vec<Work> {
+    pub(crate) fn works(&self) -> Vec<Work> {
         self.told.lock().unwrap().works.clone()
     }
 }
@@ -147,7 +148,7 @@ async fn drive(told: Arc<Mutex<Told>>, path: Arc<Mutex<Option<OwnedFd>>>) {
 }
 
 /// A nonce whose hash has the ticket's zeros.
-pub fn search(work: &Work) -> Nonce {
+pub(crate) fn search(work: &Work) -> Nonce {
     let version = work.version | (0x0000_4000 & work.version_mask);
     let meets = |nonce: &u32| {
         let header = Header {
@@ -166,8 +167,8 @@ pub fn search(work: &Work) -> Nonce {
 }
 
 /// The miner under test, its doors in a folder of its own.
-pub struct Unit {
-    pub folder: tempfile::TempDir,
+pub(crate) struct Unit {
+    pub(crate) folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<anyhow::Result<()>>,
     door: PathBuf,
@@ -175,7 +176,7 @@ pub struct Unit {
 
 impl Unit {
     /// `config`: what stands in `adit.toml`, if there is one.
-    pub fn start(folder: tempfile::TempDir, config: Option<&str>) -> Self {
+    pub(crate) fn start(folder: tempfile::TempDir, config: Option<&str>) -> Self {
         let path = folder.path().join("adit.toml");
         if let Some(text) = config {
             std::fs::write(&path, text).unwrap();
@@ -191,44 +192,44 @@ impl Unit {
         Self { folder, stop: Some(stop), task, door }
     }
 
-    pub fn configured(folder: tempfile::TempDir, port: u16) -> Self {
+    pub(crate) fn configured(folder: tempfile::TempDir, port: u16) -> Self {
         let config = format!(
             "version = 1\n[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"someone\"\npassword = \"hunter2\"\n"
         );
         Self::start(folder, Some(&config))
     }
 
-    pub async fn status(&self) -> MinerStatus {
+    pub(crate) async fn status(&self) -> MinerStatus {
         let connection = door::connect(&self.door).await.unwrap();
         MinerStatusDoorProxy::new(&connection).await.unwrap().read().await.unwrap()
     }
 
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
         timeout(PATIENCE, self.task).await.expect("it stops when asked").unwrap().unwrap();
     }
 }
 
 /// A pool whose every word the test says.
-pub struct ScriptedPool {
+pub(crate) struct ScriptedPool {
     listener: TcpListener,
 }
 
-pub struct Conversation {
+pub(crate) struct Conversation {
     lines: tokio::io::Lines<BufReader<OwnedReadHalf>>,
     writer: OwnedWriteHalf,
 }
 
 impl ScriptedPool {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.listener.local_addr().unwrap().port()
     }
 
-    pub async fn accept(&self) -> Conversation {
+    pub(crate) async fn accept(&self) -> Conversation {
         let (stream, _): (TcpStream, _) =
             timeout(PATIENCE, self.listener.accept()).await.expect("a miner").unwrap();
         let (reader, writer) = stream.into_split();
@@ -236,7 +237,7 @@ impl ScriptedPool {
     }
 
     /// A miner that is subscribed (with this extranonce 1) and authorized.
-    pub async fn welcome(&self, extranonce1: &str) -> Conversation {
+    pub(crate) async fn welcome(&self, extranonce1: &str) -> Conversation {
         let mut conversation = self.accept().await;
         conversation.hears("mining.configure").await;
         conversation.hears("mining.subscribe").await;
@@ -259,29 +260,29 @@ impl ScriptedPool {
 }
 
 impl Conversation {
-    pub async fn says(&mut self, line: &str) {
+    pub(crate) async fn says(&mut self, line: &str) {
         self.says_bytes(format!("{line}\n").as_bytes()).await;
     }
 
-    pub async fn says_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn says_bytes(&mut self, bytes: &[u8]) {
         // A miner that has hung up is the test's own matter.
         let _ = self.writer.write_all(bytes).await;
     }
 
     /// The next line; `None` when the miner has hung up.
-    pub async fn line(&mut self) -> Option<serde_json::Value> {
+    pub(crate) async fn line(&mut self) -> Option<serde_json::Value> {
         let line = timeout(PATIENCE, self.lines.next_line()).await.expect("a line in time");
         line.ok().flatten().map(|line| serde_json::from_str(&line).unwrap())
     }
 
-    pub async fn hears(&mut self, method: &str) -> serde_json::Value {
+    pub(crate) async fn hears(&mut self, method: &str) -> serde_json::Value {
         let line = self.line().await.unwrap_or_else(|| panic!("the miner hung up before {method}"));
         assert_eq!(line["method"], method);
         line
     }
 
     /// A job whose shares are almost every nonce.
-    pub async fn job(&mut self, id: &str, block: u8, clean: bool) {
+    pub(crate) async fn job(&mut self, id: &str, block: u8, clean: bool) {
         let job = serde_json::json!([
             id,
             format!("{block:02x}").repeat(32),
@@ -298,7 +299,7 @@ impl Conversation {
     }
 
     /// The next share, checked in full against the job's pieces: its hash must meet the difficulty that was set.
-    pub async fn share(&mut self) -> Share {
+    pub(crate) async fn share(&mut self) -> Share {
         let line = self.hears("mining.submit").await;
         let text = |place: usize| line["params"][place].as_str().unwrap().to_owned();
         Share {
@@ -311,17 +312,17 @@ impl Conversation {
         }
     }
 
-    pub async fn accepts(&mut self, share: &Share) {
+    pub(crate) async fn accepts(&mut self, share: &Share) {
         self.says(&format!(r#"{{"id":{},"result":true,"error":null}}"#, share.id)).await;
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Share {
-    pub id: u64,
-    pub job: String,
-    pub extranonce2: String,
-    pub ntime: String,
-    pub nonce: String,
-    pub version_bits: Option<String>,
+pub(crate) struct Share {
+    pub(crate) id: u64,
+    pub(crate) job: String,
+    pub(crate) extranonce2: String,
+    pub(crate) ntime: String,
+    pub(crate) nonce: String,
+    pub(crate) version_bits: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    event::{Event, MAX_TEXT, Oddity, Refusal},
+    event::{Event, MAX_RAW_TEXT, MAX_TEXT, Oddity, Refusal},
     field,
     job::{Extranonce, Job},
     lines::Lines,
@@ -23,6 +23,9 @@ const MAX_OUTGOING: usize = 64 * 1024;
 const MAX_REQUEST_ID: usize = 128;
 /// Longest time that a pool can send us away for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// Shorter credentials are not looked for in a pool's texts: "x" is a usual password.
+const MIN_HIDDEN: usize = 4;
 
 /// What a connection is for.
 #[derive(Clone)]
@@ -235,6 +238,8 @@ impl Client {
             self.odd(Oddity::UnknownReply);
             return Ok(());
         };
+        let outcome = outcome
+            .map_err(|Refusal { code, message }| Refusal { code, message: self.presentable(&message) });
         match asked {
             Asked::Configure => self.configured(outcome),
             Asked::Subscribe => {
@@ -314,7 +319,8 @@ impl Client {
             "client.get_version" => self.answer(id, &json!(self.settings.agent)),
             "client.show_message" => {
                 if let Some(text) = params.first().and_then(Value::as_str) {
-                    self.events.push_back(Event::Message(field::text(text, MAX_TEXT)));
+                    let text = self.presentable(&field::text(text, MAX_RAW_TEXT));
+                    self.events.push_back(Event::Message(text));
                 }
             }
             "client.reconnect" => self.reconnect(params),
@@ -355,6 +361,18 @@ impl Client {
         let wait = params.get(2).and_then(field::number).map_or(Duration::ZERO, Duration::from_secs);
         self.events
             .push_back(Event::Reconnect { port: port.filter(|port| *port != 0), wait: wait.min(MAX_WAIT) });
+    }
+
+    /// A pool's text as it may be shown. Pools like to repeat the account that they refuse.
+    fn presentable(&self, text: &str) -> String {
+        let Settings { user, password, .. } = &self.settings;
+        let account = user.split('.').next().unwrap_or_default();
+        let hidden = [user.as_str(), account, password];
+        let text = hidden
+            .iter()
+            .filter(|word| word.len() >= MIN_HIDDEN)
+            .fold(text.to_owned(), |text, word| text.replace(word, "…"));
+        field::text(&text, MAX_TEXT)
     }
 
     fn answer(&mut self, id: &Value, result: &Value) {

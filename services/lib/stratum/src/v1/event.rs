@@ -4,8 +4,10 @@ use std::{fmt, time::Duration};
 
 use super::job::{Job, JobError};
 
-/// Texts from a pool are cut to this many characters.
+/// Texts from a pool are shown up to this many characters.
 pub(crate) const MAX_TEXT: usize = 256;
+/// What is read of a text before credentials are taken out of it, characters.
+pub(crate) const MAX_RAW_TEXT: usize = 4096;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -35,7 +37,7 @@ pub enum Event {
         port: Option<u16>,
         wait: Duration,
     },
-    /// Something that the pool wants a person to read. Control characters are as they came: escape them when printing.
+    /// Something that the pool wants a person to read, without our credentials, at most 256 characters. Control characters are as they came: escape them when printing.
     Message(String),
     /// Something that cannot be or is not done; the connection goes on.
     Ignored(Oddity),
@@ -46,7 +48,7 @@ pub enum Event {
 pub struct Refusal {
     /// 20 other, 21 job not found, 22 duplicate, 23 low difficulty, 24 unauthorized, 25 not subscribed. Not every pool sends one.
     pub code: Option<i64>,
-    /// As the pool said it, at most 256 characters.
+    /// As the pool said it but for our credentials, at most 256 characters.
     pub message: String,
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    event::{MAX_TEXT, Oddity, Refusal},
+    event::{MAX_RAW_TEXT, Oddity, Refusal},
     field,
 };
 
@@ -41,24 +41,24 @@ impl Message {
         if result.is_none() && error.is_none() {
             return Err(Oddity::NotAMessage);
         }
-        let reason = object.remove("reject-reason");
+        let reason = object.remove("reject-reason").unwrap_or_default();
         Ok(Some(Self::Reply {
             id: field::number(&id),
-            outcome: outcome(result.unwrap_or_default(), error, reason),
+            outcome: outcome(result.unwrap_or_default(), &error.unwrap_or_default(), &reason),
         }))
     }
 }
 
 /// A reply counts as taken unless it carries an error or its result is false or missing.
-fn outcome(result: Value, error: Option<Value>, reason: Option<Value>) -> Result<Value, Refusal> {
-    match (error.unwrap_or_default(), &result) {
+fn outcome(result: Value, error: &Value, reason: &Value) -> Result<Value, Refusal> {
+    match (error, &result) {
         // ckpool says why beside an empty error.
         (Value::Null, Value::Null | Value::Bool(false)) => {
-            let message = reason.as_ref().and_then(Value::as_str).unwrap_or_default();
-            Err(Refusal { code: None, message: field::text(message, MAX_TEXT) })
+            let message = reason.as_str().unwrap_or_default();
+            Err(Refusal { code: None, message: field::text(message, MAX_RAW_TEXT) })
         }
         (Value::Null, _) => Ok(result),
-        (error, _) => Err(refusal(&error)),
+        (error, _) => Err(refusal(error)),
     }
 }
 
@@ -71,9 +71,9 @@ fn refusal(error: &Value) -> Refusal {
         _ => (None, Some(error)),
     };
     let message = match message {
-        Some(Value::String(message)) => field::text(message, MAX_TEXT),
+        Some(Value::String(message)) => field::text(message, MAX_RAW_TEXT),
         Some(Value::Null) | None => String::new(),
-        Some(other) => field::text(&other.to_string(), MAX_TEXT),
+        Some(other) => field::text(&other.to_string(), MAX_RAW_TEXT),
     };
     Refusal { code: code.and_then(Value::as_i64), message }
 }
@@ -108,7 +108,10 @@ mod tests {
         assert_eq!(refused(r#"{"id":4,"result":false,"error":null,"reject-reason":"Stale"}"#), text("Stale"));
         assert_eq!(refused(r#"{"id":4,"error":[]}"#), text(""));
         assert_eq!(refused(r#"{"id":4,"error":23}"#).code, Some(23));
-        assert_eq!(refused(&format!(r#"{{"id":4,"error":"{}"}}"#, "x".repeat(9999))).message.len(), MAX_TEXT);
+        assert_eq!(
+            refused(&format!(r#"{{"id":4,"error":"{}"}}"#, "x".repeat(9999))).message.len(),
+            MAX_RAW_TEXT
+        );
     }
 
     #[test]
