@@ -24,7 +24,7 @@ as_root() {
 PACKAGES="build-essential ca-certificates curl xz-utils python3 python3-venv
     bc bison cpio flex gcc-aarch64-linux-gnu libelf-dev libssl-dev linux-source-6.12
     cryptsetup-bin device-tree-compiler e2fsprogs erofs-utils openssl u-boot-tools
-    libubootenv-tool systemd util-linux debootstrap
+    libubootenv-tool dosfstools fdisk mtools systemd util-linux debootstrap
     qemu-system-arm u-boot-qemu"
 
 missing_packages() {

@@ -27,7 +27,7 @@ fn start() -> anyhow::Result<()> {
     let status = sockets.into_iter().find(|(name, _)| name == STATUS_DOOR);
     let surroundings = Surroundings {
         config: env::var_os("ADIT_CONFIG").map(PathBuf::from),
-        doors: door::DIRECTORY.into(),
+        doors: door::directory(),
         status: status.map(|(_, socket)| UnixListener::from(socket)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;

@@ -24,13 +24,11 @@ use tempfile::TempDir;
 /// Emulated, on a busy machine: from power-on to a line of adit-init's.
 pub(crate) const BOOT: Duration = Duration::from_secs(90);
 
-static FOLDER: OnceLock<TempDir> = OnceLock::new();
 static RELEASE: OnceLock<Images> = OnceLock::new();
 static WITH_AGENT: OnceLock<Images> = OnceLock::new();
 
 fn folder(name: &str) -> PathBuf {
-    let all = FOLDER.get_or_init(|| tempfile::Builder::new().prefix("adit-boot-").tempdir().unwrap());
-    let folder = all.path().join(name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

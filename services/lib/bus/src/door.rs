@@ -24,9 +24,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// Connections that one door serves at a time; a further one waits in the socket's queue.
 const MAX_CLIENTS: usize = 16;
 
-/// The socket of the door `name` (`hardware.control`): below `$ADIT_DOORS`, which benches set to run services beside each other, or [`DIRECTORY`].
-pub fn path(name: &str) -> PathBuf {
-    std::env::var_os("ADIT_DOORS").map_or_else(|| PathBuf::from(DIRECTORY), PathBuf::from).join(name)
+/// Where the doors' sockets are: `$ADIT_DOORS`, which benches set to run services beside each other, or [`DIRECTORY`].
+pub fn directory() -> PathBuf {
+    std::env::var_os("ADIT_DOORS").map_or_else(|| DIRECTORY.into(), PathBuf::from)
 }
 
 /// Connects to the door at `socket`. Errors after five seconds: a door whose service hangs must not hang its clients.
