@@ -315,12 +315,15 @@ impl Supervisor {
 
     /// Carries out what was put off until now.
     fn pass_time(&mut self) {
+        let shutting_down = matches!(self.phase, Phase::ShuttingDown(_));
         for index in 0..self.entries.len() {
             let entry = &mut self.entries[index];
             if entry.state.deadline().is_none_or(|deadline| deadline > self.now) {
                 continue;
             }
             match &mut entry.state {
+                // On the way down it is stopped in its turn, after its dependants.
+                State::Starting { until, .. } if shutting_down => *until = Duration::MAX,
                 State::Starting { .. } => {
                     let limit = entry.service.start_timeout.as_millis();
                     self.stop(index, Some(format!("not ready after {limit} ms")));
