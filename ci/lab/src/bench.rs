@@ -6,12 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adit_simulator::Event;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use crate::{
     native::Native,
     site::{Backend, Effort},
+    truth,
 };
 
 #[derive(Debug, Clone, Subcommand)]
@@ -65,35 +67,39 @@ async fn latency(blocks: usize) -> Result<()> {
 
     let mut total = Vec::with_capacity(blocks);
     let mut wire = Vec::with_capacity(blocks);
-    let mut after = native.simulator.events(0).events.last().map_or(0, |record| record.seq);
+    let mut after = 0;
+    let mut current = None;
     for _ in 0..blocks {
         tokio::time::sleep(Duration::from_millis(137)).await;
-        let before = native.simulator.events(after).events;
-        after = before.last().map_or(after, |record| record.seq);
-        let old = before.iter().rev().find_map(|record| prev_hash(&record.event));
+        for record in truth::events(&native.simulator, after)? {
+            after = record.seq;
+            if let Event::Job { prev_hash, .. } = record.event {
+                current = Some(prev_hash);
+            }
+        }
         let start = adit_sys::clock::monotonic_us();
         backend.pool.new_block().await?;
         let deadline = Instant::now() + Duration::from_secs(5);
         let (first, last) = loop {
-            let news = native.simulator.events(after).events;
-            after = news.last().map_or(after, |record| record.seq);
-            let switched = news.iter().find_map(|record| match &record.event {
-                adit_simulator::Event::Job { first_byte_us, last_byte_us, prev_hash, .. }
-                    if Some(prev_hash) != old.as_ref() && *last_byte_us > start =>
+            let news = truth::events(&native.simulator, after)?;
+            let switched = news.into_iter().find_map(|record| match record.event {
+                Event::Job { first_byte_us, last_byte_us, prev_hash, .. }
+                    if Some(&prev_hash) != current.as_ref() =>
                 {
-                    Some((*first_byte_us, *last_byte_us))
+                    Some((record.seq, first_byte_us, last_byte_us, prev_hash))
                 }
                 _ => None,
             });
-            if let Some(found) = switched {
-                break found;
+            if let Some((seq, first, last, prev_hash)) = switched {
+                (after, current) = (seq, Some(prev_hash));
+                break (first, last);
             }
             if Instant::now() > deadline {
                 bail!("a new block did not reach the wire within 5 s");
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
-        total.push(last - start);
+        total.push(last.saturating_sub(start));
         wire.push(last.saturating_sub(first));
     }
     native.stop();
@@ -102,13 +108,6 @@ async fn latency(blocks: usize) -> Result<()> {
     println!("  new block at the pool → last byte on the wire   {}", Spread::of(&mut total));
     println!("  of that, the frame's own time on the wire       {}", Spread::of(&mut wire));
     Ok(())
-}
-
-fn prev_hash(event: &adit_simulator::Event) -> Option<String> {
-    match event {
-        adit_simulator::Event::Job { prev_hash, .. } => Some(prev_hash.clone()),
-        _ => None,
-    }
 }
 
 struct Spread {

@@ -23,15 +23,25 @@ pub struct Numbers {
     pub rail_volts: f64,
 }
 
+/// Longest time without numbers where nothing is redrawn.
+const QUIET: Duration = Duration::from_secs(10);
+
 pub struct Display {
     terminal: bool,
     living: bool,
     last: Numbers,
+    /// When the numbers were last printed as a line of their own.
+    said: Duration,
 }
 
 impl Display {
     pub fn new() -> Self {
-        Self { terminal: std::io::stderr().is_terminal(), living: false, last: Numbers::default() }
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            living: false,
+            last: Numbers::default(),
+            said: Duration::ZERO,
+        }
     }
 
     /// One line, `since` the start of the run.
@@ -50,7 +60,7 @@ impl Display {
         }
     }
 
-    /// On a terminal the line is redrawn; elsewhere a line is added when shares or blocks have changed.
+    /// On a terminal the line is redrawn; elsewhere one is added at the first share, at every block, and every ten seconds.
     pub fn numbers(&mut self, since: Duration, now: &Numbers) {
         let text = format!(
             "{}  shares {} ({} rejected)  blocks {}  height {}  chip {:.0} °C  fan {} rpm  rail {:.2} V",
@@ -68,10 +78,12 @@ impl Display {
             let _ = write!(out, "\r\x1b[K{:>7.1} s  {text}", since.as_secs_f64());
             let _ = out.flush();
             self.living = true;
-        } else if (now.shares_accepted, now.shares_rejected, now.blocks_accepted)
-            != (self.last.shares_accepted, self.last.shares_rejected, self.last.blocks_accepted)
+        } else if now.blocks_accepted != self.last.blocks_accepted
+            || (self.last.shares_accepted == 0 && now.shares_accepted > 0)
+            || since >= self.said + QUIET
         {
             self.line(since, &text);
+            self.said = since;
         }
         self.last = now.clone();
     }

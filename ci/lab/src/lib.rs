@@ -13,3 +13,4 @@ pub mod prepare;
 pub mod qemu;
 pub mod run;
 pub mod site;
+pub mod truth;

@@ -23,7 +23,7 @@ enum Command {
         /// Stop when this is reached: ready, shares=N or blocks=N. The last line printed is one JSON object
         #[arg(long, value_name = "GOAL")]
         until: Option<Goal>,
-        /// Give up after this many seconds
+        /// Give up this many seconds after power-on (building is not counted)
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
         /// Without a Bitcoin node: the pool makes its templates up, and there are no blocks

@@ -9,7 +9,9 @@ use crate::console::Event;
 pub struct Outcome {
     pub board: String,
     pub slot: Option<String>,
+    /// What an installation writes into a slot: signed boot image, root file system and its hash tree.
     pub image_bytes: u64,
+    /// Of that, root file system and hash tree.
     pub root_bytes: u64,
     /// Kernel entry → adit-init's first instruction.
     pub kernel_to_init_ms: Option<u64>,

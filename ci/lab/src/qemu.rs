@@ -1,6 +1,7 @@
 //! One unit in QEMU: starts it, listens to its console, ends it.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::Write,
     path::{Path, PathBuf},
@@ -20,7 +21,7 @@ use crate::console::{self, Event};
 
 /// A console line longer than this is cut.
 const LONGEST_LINE: usize = 4096;
-/// Lines and events kept of one unit: a boot says a few hundred.
+/// Lines kept of one unit: a boot says a few hundred.
 const KEPT: usize = 20_000;
 
 /// A line that the unit said, and what it meant.
@@ -41,7 +42,7 @@ pub struct Unit {
 
 #[derive(Default)]
 struct Console {
-    said: Mutex<Vec<Said>>,
+    heard: Mutex<Heard>,
     news: Notify,
     closed: std::sync::atomic::AtomicBool,
 }
@@ -73,28 +74,20 @@ impl Unit {
         Ok(Self { child, console, complaints: folder.join("emulator.log"), started: Instant::now() })
     }
 
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// Everything said from `cursor` on; the second value is the next cursor.
+    /// Everything said from `cursor` on that is still kept; the second value is the next cursor.
     pub fn said_since(&self, cursor: usize) -> (Vec<Said>, usize) {
-        let said = self.console.lock();
-        (said[cursor.min(said.len())..].to_vec(), said.len())
+        let heard = self.console.lock();
+        let known = cursor.saturating_sub(heard.forgotten);
+        (heard.said.iter().skip(known).cloned().collect(), heard.count())
     }
 
     /// Where the console stands now: only what comes later counts for [`Unit::wait_from`].
     pub fn now(&self) -> usize {
-        self.console.lock().len()
-    }
-
-    /// Waits until something is said, or the console ends.
-    pub async fn news(&self) {
-        self.console.news.notified().await;
+        self.console.lock().count()
     }
 
     pub fn running(&mut self) -> bool {
@@ -114,9 +107,10 @@ impl Unit {
         loop {
             let news = self.console.news.notified();
             let (said, after) = self.said_since(next);
+            let first = after - said.len();
             for (offset, one) in said.iter().enumerate() {
                 if let Some(found) = wanted(one) {
-                    return Ok((found, next + offset + 1));
+                    return Ok((found, first + offset + 1));
                 }
             }
             next = after;
@@ -143,8 +137,8 @@ impl Unit {
 
     /// The last `count` lines, for a message about what went wrong.
     pub fn tail(&self, count: usize) -> String {
-        let said = self.console.lock();
-        let lines: Vec<&str> = said.iter().rev().take(count).map(|said| said.line.as_str()).collect();
+        let heard = self.console.lock();
+        let lines: Vec<&str> = heard.said.iter().rev().take(count).map(|said| said.line.as_str()).collect();
         lines.into_iter().rev().map(|line| format!("  | {line}\n")).collect()
     }
 
@@ -165,19 +159,34 @@ impl Unit {
     }
 }
 
+/// The last lines, and how many came before them.
+#[derive(Default)]
+struct Heard {
+    said: VecDeque<Said>,
+    forgotten: usize,
+}
+
+impl Heard {
+    fn count(&self) -> usize {
+        self.forgotten + self.said.len()
+    }
+}
+
 impl Console {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Said>> {
-        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn hear(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).trim_end().to_string();
         let event = console::parse(&line);
-        let mut said = self.lock();
-        if said.len() < KEPT {
-            said.push(Said { at: Instant::now(), line, event });
+        let mut heard = self.lock();
+        if heard.said.len() == KEPT {
+            heard.said.pop_front();
+            heard.forgotten += 1;
         }
-        drop(said);
+        heard.said.push_back(Said { at: Instant::now(), line, event });
+        drop(heard);
         self.news.notify_waiters();
     }
 }

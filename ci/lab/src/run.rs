@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     console::Event,
@@ -39,21 +39,49 @@ pub async fn run(options: Options) -> Result<()> {
     let images = Images::prepare(&folder, &[], &[])?;
     let chroot = if options.no_node { None } else { Some(crate::prepare::node()?) };
 
+    // From here on a signal ends the run in order; while images are built it ends this program and its tools at once.
+    let mut signals = Signals::new()?;
     let temporary = tempfile::Builder::new().prefix("adit-run-").tempdir()?;
     let work = options.folder.as_deref().unwrap_or(temporary.path());
     std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
-    let report = std::fs::metadata(images.slot.root())?.len();
-    let mut outcome = Outcome { board: BOARD.into(), root_bytes: report, ..Outcome::default() };
-
+    let mut outcome = Outcome {
+        board: BOARD.into(),
+        image_bytes: images.slot.bytes(),
+        root_bytes: images.slot.manifest.root.partition_bytes(),
+        ..Outcome::default()
+    };
     let mut display = Display::new();
     let start = Instant::now();
-    let backend = Backend::start(chroot.as_deref(), Effort::default(), Some(work.join("pool.sock"))).await?;
+    let backend = tokio::select! {
+        backend = Backend::start(chroot.as_deref(), Effort::default(), Some(work.join("pool.sock"))) => backend?,
+        () = signals.any() => return interrupted(&options),
+    };
     display.line(start.elapsed(), &format!("pool on {}{}", backend.pool.address(), node_words(&backend)));
-    let result = boot_and_watch(&options, &images, &backend, work, &mut display, &mut outcome).await;
+    let result =
+        boot_and_watch(&options, &images, &backend, work, &mut signals, &mut display, &mut outcome).await;
     backend.stop().await;
     drop(display);
     println!("{}", serde_json::to_string(&outcome)?);
     result
+}
+
+/// SIGINT and SIGTERM, taken over for as long as this lives.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn node_words(backend: &Backend) -> String {
@@ -65,13 +93,13 @@ async fn boot_and_watch(
     images: &Images,
     backend: &Backend,
     work: &Path,
+    signals: &mut Signals,
     display: &mut Display,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let (config, disk, flash) = (work.join("adit.toml"), work.join("disk.img"), work.join("flash.img"));
     std::fs::write(&config, backend.unit_config())?;
     images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
-    outcome.image_bytes = std::fs::metadata(&disk)?.len();
     copy_sparse(&images.flash(), &flash)?;
     let mut rig = Rig::start(&RigInputs {
         board: &images.board,
@@ -80,7 +108,7 @@ async fn boot_and_watch(
         control_tree: &images.control_tree(),
         folder: work,
     })?;
-    let result = watch(options, backend, &mut rig, display, outcome).await;
+    let result = watch(options, backend, &mut rig, signals, display, outcome).await;
     rig.stop().await;
     result
 }
@@ -89,20 +117,18 @@ async fn watch(
     options: &Options,
     backend: &Backend,
     rig: &mut Rig,
+    signals: &mut Signals,
     display: &mut Display,
     outcome: &mut Outcome,
 ) -> Result<()> {
     let started = rig.unit.started();
     display.line(started.elapsed(), "power on (QEMU, AArch64 virt, emulated)");
-    let mut end = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
-    let [interrupt, terminate] = &mut end;
     let mut look = tokio::time::interval(LOOK);
     let mut cursor = 0;
     let mut numbers = Numbers::default();
     loop {
         tokio::select! {
-            _ = interrupt.recv() => return interrupted(options),
-            _ = terminate.recv() => return interrupted(options),
+            () = signals.any() => return interrupted(options),
             _ = look.tick() => {}
         }
         let (said, next) = rig.unit.said_since(cursor);

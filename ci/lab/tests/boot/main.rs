@@ -6,6 +6,7 @@
 
 mod blocks;
 mod crashes;
+mod ending;
 mod slots;
 mod support;
 mod tampering;
