@@ -126,7 +126,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The FIT's source. The configurations sign kernel and device tree together; their order says that there is no default.
+/// The FIT's source. The configurations sign kernel and device tree together. None is the default: U-Boot starts the one that the
+/// boot script names, or nothing.
 fn its(board: &Board) -> String {
     let Fit { arch, load, entry, .. } = &board.fit;
     let compression = match board.fit.compression {
