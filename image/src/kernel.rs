@@ -36,13 +36,8 @@ impl Kernel {
 
 /// The board's kernel, from the cache or built now. `test` adds the fragment of options that exist to break things.
 pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
-    let source = Path::new(SOURCE);
-    if !source.exists() {
-        let problem = "the kernel's source is not there: apt-get install linux-source-6.12";
-        return Err(Error::file(source, problem));
-    }
-    let fragments =
-        board.kernel_fragments(test).iter().map(|path| Fragment::read(path)).collect::<Result<Vec<_>>>()?;
+    let source = source()?;
+    let fragments = fragments(board, test)?;
     let compiler = format!("{}gcc", board.kernel.cross_compile);
     let version = |program: &str| Tool::new(program, board.kernel.compiler_package()).arg("--version").run();
     let mut key = Key::default()
@@ -62,6 +57,20 @@ pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
         })?;
     }
     Ok(Kernel { folder })
+}
+
+/// The source package, if it is installed.
+fn source() -> Result<&'static Path> {
+    let source = Path::new(SOURCE);
+    let problem = "the kernel's source is not there: apt-get install linux-source-6.12";
+    if source.exists() { Ok(source) } else { Err(Error::file(source, problem)) }
+}
+
+fn fragments(board: &Board, test: bool) -> Result<Vec<Fragment>> {
+    let fragments =
+        board.kernel_fragments(test).iter().map(|path| Fragment::read(path)).collect::<Result<Vec<_>>>()?;
+    fragment::check_distinct(&fragments)?;
+    Ok(fragments)
 }
 
 /// SHA-256 of a file.
