@@ -1,6 +1,7 @@
 //! The kernel: Debian's source package, configured from fragments, built once per machine and kept in the cache.
 
 mod fragment;
+pub mod options;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -21,6 +22,9 @@ const RECIPE: &str = "1";
 
 /// Where Debian's package puts the source.
 const SOURCE: &str = "/usr/src/linux-source-6.12.tar.xz";
+
+/// The folder that everything in it lies in.
+const SOURCE_FOLDER: &str = "linux-source-6.12";
 
 /// A built kernel, in the cache.
 pub struct Kernel {
