@@ -49,6 +49,7 @@ pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
         .with("source", step("kernel source checked", || digest(source))?)
         .with("arch", &board.kernel.arch)
         .with("target", &board.kernel.make_target)
+        .with("image", board.kernel.image.as_os_str().as_encoded_bytes())
         .with("compiler", version(&compiler)?)
         .with("linker", version(&format!("{}ld", board.kernel.cross_compile))?);
     for fragment in &fragments {
