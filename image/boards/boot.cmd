@@ -141,8 +141,7 @@ if test -z "${slot}"; then
   setenv left_b 1
 fi
 
-# ---- Count down, and write that before anything of the slot runs. A unit whose state cannot be written
-# still boots: refusing would turn a worn-out card into a dead unit.
+# ---- Count down, and write that before anything of the slot runs.
 if test "${slot}" = a; then setexpr left_a ${left_a} - 1; fi
 if test "${slot}" = b; then setexpr left_b ${left_b} - 1; fi
 setexpr seq ${seq} + 1
@@ -156,11 +155,24 @@ if test -n "${state_lba_0}"; then
   if test ${write_0} = yes && ${adit_dev} write ${state_0} ${state_lba_0} 8; then setenv written yes; fi
   if test ${write_1} = yes && ${adit_dev} write ${state_0} ${state_lba_1} 8; then setenv written yes; fi
 fi
-if test ${written} = no; then echo "Adit: boot state not written"; fi
 
-# ---- Read the slot's FIT, as much of it as its header says, and start it. What is wrong with it, the
-# signature included, ends in a reset; the count-down leads to the other slot.
-if test -n "${slot}"; then
+# ---- What is started in this pass: the slot that was counted down; after it a reset, and the count leads
+# to the other slot. A count that cannot be written leads nowhere, and a worn-out card must not make a dead
+# unit: then both slots in this pass, tries or none, the one that was chosen or is preferred first.
+setenv slots ${slot}
+setenv last ${slot}
+if test ${written} = no; then
+  echo "Adit: boot state not written"
+  if test -z "${slot}"; then setenv slot ${first}; fi
+  if test ${slot} = a; then setenv last b; else setenv last a; fi
+  setenv slots ${slot} ${last}
+fi
+
+# ---- Read a FIT, as much of it as its header says, and start it. bootm comes back when anything is wrong
+# with it, the signature included. The loop has a variable of its own: one of the environment hides it.
+setenv each
+for each in ${slots}; do
+  setenv slot ${each}
   if test ${slot} = a; then setenv name A; else setenv name B; fi
   echo "Adit: slot ${name}, tries left A=${left_a} B=${left_b}, seq ${seq}"
   mw.b ${adit_fit_addr} 0 200
@@ -173,6 +185,7 @@ if test -n "${slot}"; then
       if ${adit_dev} read ${adit_fit_addr} ${fit_lba} ${fit_blocks}; then bootm ${adit_fit_addr}#conf-${slot}; fi
     fi
   fi
-  echo "Adit: slot ${name} does not boot, reset"
-fi
+  if test ${slot} = ${last}; then setenv next reset; else setenv next other slot; fi
+  echo "Adit: slot ${name} does not boot, ${next}"
+done
 reset

@@ -119,8 +119,6 @@ pub struct Qemu {
     pub memory_mib: u64,
     pub flash_mib: u64,
     pub arguments: Vec<String>,
-    /// Repeated for every chain, with `{n}` (from 1) and `{socket}`.
-    pub chain: Vec<String>,
 }
 
 impl Partition {

@@ -91,7 +91,6 @@ pub fn build(
             programs: &parts.programs,
             overlays: &parts.overlays,
             key: &parts.key,
-            extra_arguments: "",
         },
         &unfinished.join("slot"),
     )?;

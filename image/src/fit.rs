@@ -26,8 +26,6 @@ pub(crate) struct FitInputs<'a> {
     pub(crate) key: &'a SigningKey,
     /// Written as every time stamp: seconds since 1970.
     pub(crate) built: u64,
-    /// Appended to both command lines.
-    pub(crate) extra_arguments: &'a str,
 }
 
 /// Writes the signed FIT to `image`; the compressed kernel's size.
@@ -95,11 +93,7 @@ fn compress(board: &Board, source: &Path, target: &Path) -> Result<()> {
 
 /// The whole command line for `slot`: nothing else reaches the kernel.
 fn arguments(inputs: &FitInputs<'_>, slot: Slot) -> Result<String> {
-    let mut line = inputs.board.arguments(inputs.root, slot)?;
-    if !inputs.extra_arguments.is_empty() {
-        line.push(' ');
-        line.push_str(inputs.extra_arguments);
-    }
+    let line = inputs.board.arguments(inputs.root, slot)?;
     if line.len() > MAX_ARGUMENTS {
         let (what, bytes) = ("the kernel's command line".to_owned(), line.len() as u64);
         return Err(Error::TooLarge { what, bytes, limit: MAX_ARGUMENTS as u64 });
@@ -132,7 +126,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The FIT's source. The configurations sign kernel and device tree together; their order says that there is no default.
+/// The FIT's source. The configurations sign kernel and device tree together. None is the default: U-Boot starts the one that the
+/// boot script names, or nothing.
 fn its(board: &Board) -> String {
     let Fit { arch, load, entry, .. } = &board.fit;
     let compression = match board.fit.compression {

@@ -1,6 +1,7 @@
 //! The kernel: Debian's source package, configured from fragments, built once per machine and kept in the cache.
 
 mod fragment;
+pub mod options;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -22,6 +23,9 @@ const RECIPE: &str = "1";
 /// Where Debian's package puts the source.
 const SOURCE: &str = "/usr/src/linux-source-6.12.tar.xz";
 
+/// The folder that everything in it lies in.
+const SOURCE_FOLDER: &str = "linux-source-6.12";
+
 /// A built kernel, in the cache.
 pub struct Kernel {
     folder: PathBuf,
@@ -36,13 +40,8 @@ impl Kernel {
 
 /// The board's kernel, from the cache or built now. `test` adds the fragment of options that exist to break things.
 pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
-    let source = Path::new(SOURCE);
-    if !source.exists() {
-        let problem = "the kernel's source is not there: apt-get install linux-source-6.12";
-        return Err(Error::file(source, problem));
-    }
-    let fragments =
-        board.kernel_fragments(test).iter().map(|path| Fragment::read(path)).collect::<Result<Vec<_>>>()?;
+    let source = source()?;
+    let fragments = fragments(board, test)?;
     let compiler = format!("{}gcc", board.kernel.cross_compile);
     let version = |program: &str| Tool::new(program, board.kernel.compiler_package()).arg("--version").run();
     let mut key = Key::default()
@@ -50,6 +49,7 @@ pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
         .with("source", step("kernel source checked", || digest(source))?)
         .with("arch", &board.kernel.arch)
         .with("target", &board.kernel.make_target)
+        .with("image", board.kernel.image.as_os_str().as_encoded_bytes())
         .with("compiler", version(&compiler)?)
         .with("linker", version(&format!("{}ld", board.kernel.cross_compile))?);
     for fragment in &fragments {
@@ -62,6 +62,20 @@ pub fn kernel(board: &Board, cache: &Cache, test: bool) -> Result<Kernel> {
         })?;
     }
     Ok(Kernel { folder })
+}
+
+/// The source package, if it is installed.
+fn source() -> Result<&'static Path> {
+    let source = Path::new(SOURCE);
+    let problem = "the kernel's source is not there: apt-get install linux-source-6.12";
+    if source.exists() { Ok(source) } else { Err(Error::file(source, problem)) }
+}
+
+fn fragments(board: &Board, test: bool) -> Result<Vec<Fragment>> {
+    let fragments =
+        board.kernel_fragments(test).iter().map(|path| Fragment::read(path)).collect::<Result<Vec<_>>>()?;
+    fragment::check_distinct(&fragments)?;
+    Ok(fragments)
 }
 
 /// SHA-256 of a file.

@@ -26,13 +26,16 @@ struct Cli {
 enum Command {
     /// Everything: disk image, slot files, report and, for an emulated board, U-Boot's flash and device tree.
     Build(BuildArgs),
-    /// The board's kernel alone; prints where it is.
+    /// The board's kernel alone; prints where it is. Or only checks its options.
     Kernel {
         #[command(flatten)]
         board: BoardArg,
         /// Add the options that exist to break things in tests.
         #[arg(long)]
         test_kernel: bool,
+        /// Build nothing: see whether Kconfig takes every option that the board's fragments and the test fragment ask for.
+        #[arg(long, conflicts_with = "test_kernel")]
+        check: bool,
     },
     /// The programs of an image alone, into a folder.
     Services {
@@ -143,7 +146,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             let report = build::build(&tree, &board, &cache, &options, &args.out)?;
             println!("{}", serde_json::to_string(&report)?);
         }
-        Command::Kernel { board, test_kernel } => {
+        Command::Kernel { board, check: true, .. } => {
+            let (_, board) = find(&board)?;
+            kernel::options::check(&board, &cache)?;
+        }
+        Command::Kernel { board, test_kernel, check: false } => {
             let (_, board) = find(&board)?;
             println!("{}", kernel::kernel(&board, &cache, test_kernel)?.image().display());
         }

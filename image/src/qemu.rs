@@ -43,7 +43,7 @@ pub struct QemuFiles<'a> {
 }
 
 /// The arguments of the board's QEMU (`qemu.binary` in its `board.toml`), its console on standard output. They refer to character
-/// devices `chain1` to `chain4`, which the caller adds: the far ends of the serial ports that chains hang on.
+/// devices `chain1` to `chain4`, the unit's `/dev/ttyS0` to `/dev/ttyS3`, which the caller adds: see [`serial_port`].
 pub fn arguments(board: &Board, qemu: &Qemu, files: &QemuFiles<'_>) -> Result<Vec<String>> {
     let values = [
         ("memory_mib", qemu.memory_mib.to_string()),
@@ -56,11 +56,26 @@ pub fn arguments(board: &Board, qemu: &Qemu, files: &QemuFiles<'_>) -> Result<Ve
     qemu.arguments.iter().map(|argument| board.fill(argument, &values)).collect()
 }
 
-/// The arguments that make character device `chain{number}` (from 1) a Unix socket of QEMU's.
-pub fn chain(board: &Board, qemu: &Qemu, number: usize, socket: &Path) -> Result<Vec<String>> {
-    let (number, socket) = (number.to_string(), option(socket)?);
-    let values = [("n", number.as_str()), ("socket", &socket)];
-    qemu.chain.iter().map(|argument| board.fill(argument, &values)).collect()
+/// What a serial port of the unit ends in.
+#[derive(Debug, Clone, Copy)]
+pub enum FarEnd<'a> {
+    /// A Unix socket that somebody listens on already.
+    Client(&'a Path),
+    /// A Unix socket that QEMU listens on; the unit does not wait for anybody.
+    Server(&'a Path),
+    Nothing,
+}
+
+/// The arguments that make character device `chain{number}` (from 1).
+pub fn serial_port(number: usize, far_end: FarEnd<'_>) -> Result<[String; 2]> {
+    let device = match far_end {
+        FarEnd::Client(socket) => format!("socket,id=chain{number},path={}", option(socket)?),
+        FarEnd::Server(socket) => {
+            format!("socket,id=chain{number},path={},server=on,wait=off", option(socket)?)
+        }
+        FarEnd::Nothing => format!("null,id=chain{number}"),
+    };
+    Ok(["-chardev".to_owned(), device])
 }
 
 /// A path inside one of QEMU's comma-separated options.

@@ -19,7 +19,7 @@ use crate::services::Program;
 use crate::tool::Tool;
 
 /// Folders that adit-init mounts something on.
-const MOUNT_POINTS: [&str; 7] = ["boot", "data", "dev", "proc", "run", "sys", "tmp"];
+const MOUNT_POINTS: [&str; 6] = ["data", "dev", "proc", "run", "sys", "tmp"];
 
 /// Level 12 of LZ4 and clusters of 64 KiB: the smallest result whose decompression still costs little on one core.
 const COMPRESSION: [&str; 2] = ["-zlz4hc,12", "-C65536"];

@@ -113,7 +113,7 @@ impl<'a> CrossBuild<'a> {
             .env("ZIG_GLOBAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
             .env("ZIG_LOCAL_CACHE_DIR", self.cache.subfolder("zig-objects")?)
             .env("CARGO_TARGET_DIR", target_dir)
-            .args([command, "--release", "--target", &self.target]);
+            .args([command, "--locked", "--release", "--target", &self.target]);
         let warning = match &self.library {
             StandardLibrary::Prebuilt => "compiling for the board",
             StandardLibrary::Source(library) => {

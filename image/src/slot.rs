@@ -24,8 +24,6 @@ pub struct SlotInputs<'a> {
     /// Folders that go into the root file system as they are, the later ones on top.
     pub overlays: &'a [PathBuf],
     pub key: &'a SigningKey,
-    /// Appended to the command lines of both slots; empty in a release.
-    pub extra_arguments: &'a str,
 }
 
 /// A built slot, in a folder of its own.
@@ -78,7 +76,6 @@ pub fn build(inputs: &SlotInputs<'_>, folder: &Path) -> Result<SlotFiles> {
             root: &described,
             key: inputs.key,
             built: inputs.release.built,
-            extra_arguments: inputs.extra_arguments,
         },
         work,
         &boot,

@@ -117,7 +117,6 @@ fn build_slot(
         programs: &programs,
         overlays: &parts.overlays,
         key: &parts.key,
-        extra_arguments: "",
     };
     slot::build(&inputs, folder)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use adit_image::{
     Board,
-    qemu::{self, QemuFiles},
+    qemu::{self, FarEnd, QemuFiles},
 };
 use adit_pool::{Difficulty, Node, Pool};
 use adit_simulator::{Endpoint, Simulator};
@@ -105,13 +105,10 @@ impl Rig {
         let files = QemuFiles { control_tree: inputs.control_tree, flash: inputs.flash, disk: inputs.disk };
         let mut arguments = qemu::arguments(inputs.board, qemu, &files)?;
         // The unit's four serial ports: chips, board controller, fault-injection agent, nothing.
-        for far_end in [
-            format!("socket,id=chain1,path={}", chain.display()),
-            format!("socket,id=chain2,path={}", board.display()),
-            format!("socket,id=chain3,path={},server=on,wait=off", agent.display()),
-            "null,id=chain4".into(),
-        ] {
-            arguments.extend(["-chardev".into(), far_end]);
+        let far_ends =
+            [FarEnd::Client(&chain), FarEnd::Client(&board), FarEnd::Server(&agent), FarEnd::Nothing];
+        for (number, far_end) in (1..).zip(far_ends) {
+            arguments.extend(qemu::serial_port(number, far_end)?);
         }
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
         Ok(Self { simulator, unit, agent })

@@ -60,25 +60,34 @@ fn bad_line(path: &Path, number: usize, line: &str) -> Error {
     Error::input(place, problem)
 }
 
-/// Checks that a finished `.config` has every line that the fragments ask for; a later fragment overrides an earlier one.
-/// Kconfig drops lines whose dependencies are missing without a word.
-pub(crate) fn check(config: &str, fragments: &[Fragment]) -> Result<()> {
-    let mut last: BTreeMap<&str, (&Wanted, &Path, usize)> = BTreeMap::new();
+/// Refuses an option that two fragments set: which of them holds would be a matter of order.
+pub(crate) fn check_distinct(fragments: &[Fragment]) -> Result<()> {
+    let mut places = BTreeMap::new();
     for fragment in fragments {
-        for (option, want, number) in &fragment.wanted {
-            last.insert(option, (want, &fragment.path, *number));
+        for (option, _, number) in &fragment.wanted {
+            let place = format!("{}:{number}", fragment.path.display());
+            if let Some(before) = places.insert(option, place.clone()) {
+                return Err(Error::input(place, format!("{option} stands in {before} already")));
+            }
         }
     }
+    Ok(())
+}
+
+/// Checks that a finished `.config` has every line that the fragments ask for. Kconfig drops lines whose dependencies are missing
+/// without a word.
+pub(crate) fn check(config: &str, fragments: &[Fragment]) -> Result<()> {
     let have: BTreeMap<&str, &str> = config
         .lines()
         .filter(|line| line.starts_with("CONFIG_"))
         .filter_map(|line| Some((line.split_once('=')?.0, line)))
         .collect();
     let mut dropped = Vec::new();
-    for (option, (want, path, number)) in last {
-        let found = have.get(option).copied();
+    let all = fragments.iter().flat_map(|one| one.wanted.iter().map(|wanted| (&one.path, wanted)));
+    for (path, (option, want, number)) in all {
+        let found = have.get(option.as_str()).copied();
         let kept = match want {
-            Wanted::Line(line) => found == Some(line),
+            Wanted::Line(line) => found == Some(line.as_str()),
             Wanted::NotSet => found.is_none(),
         };
         if !kept {
@@ -112,8 +121,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "x.fragment:7: wants CONFIG_GONE=y, has it off",
                 "x.fragment:6: wants CONFIG_TEXT=\"a\", has CONFIG_TEXT=\"a b\"",
+                "x.fragment:7: wants CONFIG_GONE=y, has it off",
             ]
         );
     }
@@ -126,10 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn a_later_fragment_overrides_an_earlier_one() {
-        let first = fragment("a", "# CONFIG_ON is not set\n").unwrap();
+    fn an_option_that_two_fragments_set_is_refused_with_both_places() {
+        let first = fragment("a", "# why\n# CONFIG_ON is not set\n").unwrap();
         let second = fragment("b", "CONFIG_ON=y\n").unwrap();
-        assert!(check(CONFIG, &[first, second]).is_ok());
+        let third = fragment("c", "CONFIG_OTHER=y\n").unwrap();
+        let error = check_distinct(&[first, third, second]).unwrap_err().to_string();
+        assert_eq!(error, "b:1: CONFIG_ON stands in a:2 already");
     }
 
     #[test]

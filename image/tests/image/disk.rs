@@ -160,8 +160,9 @@ fn qemus_arguments_name_the_files_and_leave_nothing_to_fill_in() {
     let arguments = qemu::arguments(&BENCH.board, emulated, &files).unwrap();
     assert!(arguments.iter().any(|argument| argument.ends_with("file=/somewhere")));
     assert!(!arguments.iter().any(|argument| argument.contains(['{', '}'])), "{arguments:?}");
-    let chain = qemu::chain(&BENCH.board, emulated, 2, path).unwrap().join(" ");
-    assert!(chain.contains("id=chain2") && chain.contains("path=/somewhere"), "{chain}");
+    let chain = qemu::serial_port(2, qemu::FarEnd::Client(path)).unwrap().join(" ");
+    assert_eq!(chain, "-chardev socket,id=chain2,path=/somewhere");
+    assert!(qemu::serial_port(2, qemu::FarEnd::Client(Path::new("/some,where"))).is_err());
     let comma = qemu::QemuFiles { disk: Path::new("/some,where"), ..files };
     assert!(qemu::arguments(&BENCH.board, emulated, &comma).is_err());
 }

@@ -47,7 +47,7 @@ fn the_root_file_system_holds_overlay_programs_and_mount_points_with_fixed_modes
     let slot = build_slot(&here, "1.2.3", Some(("etc/sysctl.conf", b"a=1\n"))).unwrap();
     let unpacked = here.join("unpacked");
     judge("fsck.erofs", &[&format!("--extract={}", text(&unpacked)), "--preserve-perms", text(&slot.root())]);
-    for name in ["boot", "data", "dev", "proc", "run", "sys", "tmp"] {
+    for name in ["data", "dev", "proc", "run", "sys", "tmp"] {
         assert!(unpacked.join(name).is_dir(), "{name} is no folder");
     }
     assert_eq!(fs::read(unpacked.join("etc/sysctl.conf")).unwrap(), b"a=1\n");

@@ -77,7 +77,6 @@ pub(crate) fn build_for(
         programs,
         overlays: &[folder.join("overlay")],
         key: &BENCH.key,
-        extra_arguments: "",
     };
     slot::build(&inputs, &folder.join("slot"))
 }

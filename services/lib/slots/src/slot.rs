@@ -1,7 +1,6 @@
 //! The two slots.
 
 use std::fmt;
-use std::str::FromStr;
 
 /// One of the two places a release can be installed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,22 +35,5 @@ impl fmt::Display for Slot {
             Slot::A => "A",
             Slot::B => "B",
         })
-    }
-}
-
-/// The text was neither `A` nor `B`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a slot is A or B")]
-pub struct NotASlot;
-
-impl FromStr for Slot {
-    type Err = NotASlot;
-
-    fn from_str(text: &str) -> Result<Self, NotASlot> {
-        match text {
-            "A" => Ok(Slot::A),
-            "B" => Ok(Slot::B),
-            _ => Err(NotASlot),
-        }
     }
 }
