@@ -64,6 +64,7 @@ impl EventLoop {
                     Effect::Stuck { service, task, pid } => {
                         report::stuck(&self.supervisor, service, task, pid)
                     }
+                    Effect::GoDown { ending, reason } => report::going_down(ending, &reason),
                     Effect::EssentialReady => {
                         report::timeline("ready");
                         self.restore_tries();
@@ -114,7 +115,7 @@ impl EventLoop {
             Signal::USR2 => Ending::PowerOff,
             _ => return None,
         };
-        tracing::info!(target: "adit_init", "shutdown ending={ending} reason=\"signal {}\"", signal.as_raw());
+        report::going_down(ending, &format!("signal {}", signal.as_raw()));
         self.handle(Event::ShutDown(ending))
     }
 

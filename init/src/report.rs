@@ -6,7 +6,7 @@ use std::time::Duration;
 use adit_sys::clock;
 use rustix::process::Pid;
 
-use crate::supervisor::{ServiceId, Shown, Supervisor, Task};
+use crate::supervisor::{Ending, ServiceId, Shown, Supervisor, Task};
 
 /// `timeline event=… ms=…`: milliseconds since the kernel's entry.
 pub fn timeline(event: &str) {
@@ -49,6 +49,10 @@ pub fn safe_state(reason: &str, took: Duration, result: Result<(), &str>) {
             tracing::error!(target: "adit_init", "safe state reason={reason:?} ms={ms} error={error:?}")
         }
     }
+}
+
+pub fn going_down(ending: Ending, reason: &str) {
+    tracing::info!(target: "adit_init", "shutdown ending={ending} reason={reason:?}");
 }
 
 pub fn stuck(supervisor: &Supervisor, service: ServiceId, task: Task, pid: Pid) {
