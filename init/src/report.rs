@@ -6,6 +6,7 @@ use std::time::Duration;
 use adit_sys::clock;
 use rustix::process::Pid;
 
+use crate::good_boot::GoodBootError;
 use crate::supervisor::{Ending, ServiceId, Shown, Supervisor, Task};
 
 /// `timeline event=… ms=…`: milliseconds since the kernel's entry.
@@ -63,6 +64,15 @@ pub fn stuck(supervisor: &Supervisor, service: ServiceId, task: Task, pid: Pid) 
         Task::SafeState => "safe state",
     };
     tracing::error!(target: "adit_init", "{what} does not end after SIGKILL: it hangs in the kernel name={name} pid={pid}");
+}
+
+/// Whether the running slot has been given its tries back.
+pub fn good_boot(outcome: Result<bool, GoodBootError>) {
+    match outcome {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(target: "adit_init", "boot state: this slot has its tries back"),
+        Err(error) => tracing::warn!(target: "adit_init", "boot state: tries stay as they are: {error}"),
+    }
 }
 
 fn now_ms() -> u128 {
