@@ -6,14 +6,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use adit_slots::boot_state::{BlockError, COPY_BYTES};
+use adit_slots::boot_state::{BlockError, COPY_BYTES, SECOND_COPY_OFFSET};
 use adit_slots::{AfterBoot, BootState, Half, Loaded, Refused, Slot};
 
 use crate::partitions;
 use crate::paths::Paths;
-
-/// Where the second copy begins: in another erase block than the first on any medium that we know.
-const SECOND_COPY: u64 = 512 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BootStateError {
@@ -60,7 +57,7 @@ impl Storage {
             let file = File::open(device)?;
             let mut copies = [[0; COPY_BYTES]; 2];
             file.read_exact_at(&mut copies[0], 0)?;
-            file.read_exact_at(&mut copies[1], SECOND_COPY)?;
+            file.read_exact_at(&mut copies[1], SECOND_COPY_OFFSET)?;
             Ok(Loaded::from_copies(&copies[0], &copies[1]))
         };
         read(&self.device).map_err(|source| self.wrong(source))
@@ -73,7 +70,7 @@ impl Storage {
         }
         let offset = match loaded.next_write() {
             Half::First => 0,
-            Half::Second => SECOND_COPY,
+            Half::Second => SECOND_COPY_OFFSET,
         };
         let write = |device: &Path| {
             let file = OpenOptions::new().write(true).open(device)?;
@@ -100,7 +97,7 @@ mod tests {
         let file = File::create(&path).unwrap();
         file.set_len(1024 * 1024).unwrap();
         file.write_all_at(&copies[0].encode(), 0).unwrap();
-        file.write_all_at(&copies[1].encode(), SECOND_COPY).unwrap();
+        file.write_all_at(&copies[1].encode(), SECOND_COPY_OFFSET).unwrap();
         (folder, Storage { device: path, running: Slot::A })
     }
 
@@ -115,7 +112,7 @@ mod tests {
         assert!(storage.restore_tries().unwrap());
         let bytes = std::fs::read(&storage.device).unwrap();
         assert_eq!(bytes[..COPY_BYTES], newer.encode());
-        let second = BootState::decode(&bytes[SECOND_COPY as usize..][..COPY_BYTES]).unwrap();
+        let second = BootState::decode(&bytes[SECOND_COPY_OFFSET as usize..][..COPY_BYTES]).unwrap();
         assert_eq!((second.sequence, second.left.a), (9, 3));
         assert!(!storage.restore_tries().unwrap(), "full tries need no write");
     }

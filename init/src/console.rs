@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -46,6 +46,11 @@ impl Console {
         Ok(Console {
             inner: Arc::new(Mutex::new(Inner { out: Arc::new(out), waiting: VecDeque::new(), lost: 0 })),
         })
+    }
+
+    /// False while someone is in the middle of using it: perhaps the caller itself, which a panic has thrown out of there.
+    pub fn is_free(&self) -> bool {
+        !matches!(self.inner.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// True while lines wait for the console to take them: then [`Console::flush_waiting`] wants to be called.
@@ -139,6 +144,19 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_console_in_use_says_so_instead_of_waiting_for_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console");
+        std::fs::write(&path, "").unwrap();
+        let console = Console::open(&path).unwrap();
+        assert!(console.is_free());
+        let in_use = console.lock();
+        assert!(!console.clone().is_free());
+        drop(in_use);
+        assert!(console.is_free());
+    }
 
     #[test]
     fn a_console_that_takes_nothing_holds_nobody_up_and_says_later_what_was_lost() {

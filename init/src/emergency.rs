@@ -4,16 +4,17 @@
 //! U-Boot's boot counter then leads to the other slot. Never an endless silent loop, never an exit.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use adit_sys::clock;
 use adit_sys::reap;
 use adit_sys::spawn::{Launch, spawn};
-use rustix::process::{Pid, WaitOptions, wait};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use rustix::system::RebootCommand;
 
 use crate::console::Console;
@@ -25,12 +26,27 @@ const READING_TIME: Duration = Duration::from_secs(10);
 /// How often an ended safe state is looked for.
 const GLANCE: Duration = Duration::from_millis(5);
 
+/// As the supervisor does it: a safe state that did not work is tried once more, and after SIGKILL its end is waited for.
+const ATTEMPTS: usize = 2;
+const KILL_GRACE: Duration = Duration::from_secs(2);
+
 /// What is needed to make the machine safe without the supervisor.
 #[derive(Clone)]
 pub struct Emergency {
     safe_states: Vec<SafeState>,
     environment: Vec<(String, String)>,
     console: Console,
+    /// The console's descriptor, for when a panic came out of the console's own code.
+    out: Arc<OwnedFd>,
+}
+
+/// A safe state that is being brought about.
+struct Run<'a> {
+    safe_state: &'a SafeState,
+    pid: Pid,
+    killed: bool,
+    /// When it gets SIGKILL, and after that: when it counts as stuck.
+    until: Duration,
 }
 
 impl Emergency {
@@ -40,26 +56,40 @@ impl Emergency {
         console: Console,
     ) -> Self {
         let safe_states = services.filter_map(|service| service.safe_state.clone()).collect();
-        Emergency { safe_states, environment, console }
+        let out = console.descriptor();
+        Emergency { safe_states, environment, console, out }
     }
 
-    /// From here on a panic anywhere in PID 1 ends in [`Emergency::reboot`].
+    /// From here on a panic in the calling thread, PID 1's own, ends in [`Emergency::reboot`]. Another thread's panic ends that thread,
+    /// and who waits for it sees that.
     pub fn on_panic(self) {
+        let own = thread::current().id();
         panic::set_hook(Box::new(move |panic| {
-            // Not through tracing, which may be what panicked.
-            self.say(&format!("ERROR adit_init: panic: {panic}").replace('\n', " "));
-            self.clone().reboot();
+            if thread::current().id() == own {
+                self.clone().secure_and_reboot(|| format!("ERROR adit_init: panic: {panic}"));
+            }
+            self.say(&format!("ERROR adit_init: panic beside PID 1's own thread: {panic}"));
         }));
     }
 
     /// Makes the machine safe and reboots it.
     pub fn reboot(self) -> ! {
+        let seconds = READING_TIME.as_secs();
+        self.secure_and_reboot(|| format!("ERROR adit_init: cannot go on, reboot follows seconds={seconds}"))
+    }
+
+    /// Speaks when everything is safe, not before: what it says may be what does not work.
+    fn secure_and_reboot(self, reason: impl FnOnce() -> String) -> ! {
         // A driver that still runs would work against its own safe state. PID 1 is not hit, an error means nobody is left.
         let _ = reap::kill_everyone();
-        self.make_safe();
-        let seconds = READING_TIME.as_secs();
-        self.say(&format!("ERROR adit_init: cannot go on, reboot follows seconds={seconds}"));
-        self.console.drain(READING_TIME);
+        let lines = self.make_safe();
+        for line in lines {
+            self.say(&line);
+        }
+        self.say(&reason());
+        if self.console.is_free() {
+            self.console.drain(READING_TIME);
+        }
         thread::sleep(READING_TIME);
         loop {
             let _ = rustix::system::reboot(RebootCommand::Restart);
@@ -67,59 +97,105 @@ impl Emergency {
         }
     }
 
-    fn make_safe(&self) {
+    /// Runs every safe state, all at once, and those that did not work once more. Returns what there is to say about it.
+    fn make_safe(&self) -> Vec<String> {
         let began = clock::boottime();
-        let running: Vec<(Pid, Duration)> =
-            self.safe_states.iter().filter_map(|safe_state| self.start(safe_state)).collect();
-        let limit = running.iter().map(|(_, timeout)| *timeout).max().unwrap_or_default();
-        let mut left: Vec<Pid> = running.into_iter().map(|(pid, _)| pid).collect();
-        while !left.is_empty() && clock::boottime() - began < limit {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((ended, status))) => {
-                    if left.contains(&ended) {
-                        let ms = (clock::boottime() - began).as_millis();
-                        let how = status
-                            .exit_status()
-                            .map_or("killed".to_owned(), |code| format!("exit code {code}"));
-                        self.say(&format!(" INFO adit_init: safe state reason=\"emergency: {how}\" ms={ms}"));
+        let mut lines = Vec::new();
+        let mut wanted: Vec<&SafeState> = self.safe_states.iter().collect();
+        for attempt in 1..=ATTEMPTS {
+            let mut failed = Vec::new();
+            for (safe_state, result) in self.run_all(&wanted) {
+                let ms = (clock::boottime() - began).as_millis();
+                match result {
+                    Ok(()) => {
+                        lines.push(format!(" INFO adit_init: safe state reason=\"emergency\" ms={ms}"));
                     }
-                    left.retain(|pid| *pid != ended);
+                    Err(_) if attempt < ATTEMPTS => failed.push(safe_state),
+                    Err(error) => lines.push(format!(
+                        "ERROR adit_init: safe state reason=\"emergency\" ms={ms} error=\"{error}\""
+                    )),
                 }
-                Ok(None) => thread::sleep(GLANCE),
-                Err(_) => break,
             }
+            wanted = failed;
         }
-        for pid in left {
-            self.say(&format!(
-                "ERROR adit_init: safe state did not end in time pid={}",
-                pid.as_raw_nonzero()
-            ));
-        }
+        lines
     }
 
-    fn start(&self, safe_state: &SafeState) -> Option<(Pid, Duration)> {
-        let null = File::open("/dev/null").ok()?;
+    fn run_all<'a>(&self, wanted: &[&'a SafeState]) -> Vec<(&'a SafeState, Result<(), String>)> {
+        let mut results = Vec::new();
+        let mut running = Vec::new();
+        for safe_state in wanted {
+            match self.start(safe_state) {
+                Ok(pid) => {
+                    let until = clock::boottime() + safe_state.timeout;
+                    running.push(Run { safe_state, pid, killed: false, until });
+                }
+                Err(error) => results.push((*safe_state, Err(error))),
+            }
+        }
+        while !running.is_empty() {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((ended, status))) => {
+                    if let Some(index) = running.iter().position(|run| run.pid == ended) {
+                        let Run { safe_state, killed, .. } = running.swap_remove(index);
+                        let result = match (status.exit_status(), status.terminating_signal()) {
+                            _ if killed => Err("took too long".to_owned()),
+                            (Some(0), _) => Ok(()),
+                            (Some(code), _) => Err(format!("exit code {code}")),
+                            (None, signal) => Err(format!("signal {}", signal.unwrap_or_default())),
+                        };
+                        results.push((safe_state, result));
+                    }
+                    continue;
+                }
+                Ok(None) => {}
+                // No child is left: nothing can be known about these.
+                Err(error) => {
+                    let lost = |run: Run<'a>| (run.safe_state, Err(format!("wait: {error}")));
+                    results.extend(running.drain(..).map(lost));
+                }
+            }
+            let now = clock::boottime();
+            running.retain_mut(|run| {
+                if now < run.until {
+                    return true;
+                }
+                if run.killed {
+                    results.push((run.safe_state, Err("hangs in the kernel".to_owned())));
+                    return false;
+                }
+                let _ = kill_process_group(run.pid, Signal::KILL);
+                (run.killed, run.until) = (true, now + KILL_GRACE);
+                true
+            });
+            thread::sleep(GLANCE);
+        }
+        results
+    }
+
+    fn start(&self, safe_state: &SafeState) -> Result<Pid, String> {
+        let (program, arguments) = safe_state.exec.split_first().ok_or("names no program")?;
+        let null = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
         let error_stream = std::io::stderr();
         let started = spawn(&Launch {
-            program: Path::new(safe_state.exec.first()?),
-            arguments: safe_state.exec.get(1..)?,
+            program: Path::new(program),
+            arguments,
             environment: &self.environment,
             sockets: &[],
             stdin: null.as_fd(),
             stdout: error_stream.as_fd(),
             stderr: error_stream.as_fd(),
         });
-        match started {
-            Ok(pid) => Some((pid, safe_state.timeout)),
-            Err(error) => {
-                self.say(&format!("ERROR adit_init: safe state could not be started: {error}"));
-                None
-            }
-        }
+        started.map_err(|error| format!("{program}: {error}"))
     }
 
+    /// Not through tracing, which may be what panicked.
     fn say(&self, line: &str) {
-        let mut console = self.console.clone();
-        let _ = std::io::Write::write_all(&mut console, format!("{line}\n").as_bytes());
+        let line = format!("{}\n", line.replace('\n', " "));
+        if self.console.is_free() {
+            let _ = std::io::Write::write_all(&mut self.console.clone(), line.as_bytes());
+        } else {
+            let _ = rustix::io::write(&self.out, line.as_bytes());
+        }
     }
 }

@@ -16,7 +16,9 @@ use rustix::process::{Pid, getsid, kill_process, kill_process_group};
 use crate::boot_state::Storage;
 use crate::console::Console;
 use crate::doors::Doors;
+use crate::good_boot::Check;
 use crate::notify::{NotifyError, NotifySocket};
+use crate::paths::Paths;
 use crate::report;
 use crate::supervisor::{Effect, Ending, Event, Exit, ServiceId, Supervisor, Task};
 
@@ -29,7 +31,10 @@ pub struct EventLoop {
     pub console: Console,
     pub notify: Option<NotifySocket>,
     pub doors: Option<Doors>,
+    /// Until the slot's tries are given back, which happens once.
     pub boot_state: Option<Storage>,
+    pub good_boot: Option<Check>,
+    pub paths: Paths,
     pub environment: Vec<(String, String)>,
     /// Standard streams of every service.
     pub null: OwnedFd,
@@ -64,9 +69,10 @@ impl EventLoop {
                     Effect::Stuck { service, task, pid } => {
                         report::stuck(&self.supervisor, service, task, pid)
                     }
+                    Effect::GoDown { ending, reason } => report::going_down(ending, &reason),
                     Effect::EssentialReady => {
                         report::timeline("ready");
-                        self.restore_tries();
+                        self.check_for_good_boot();
                     }
                     Effect::FirstWork => report::timeline("first-work"),
                     Effect::Finish(how) => ending = Some(how),
@@ -85,6 +91,7 @@ impl EventLoop {
                 ending = ending.or(self.take_signal(signal));
             }
             ending = ending.or(self.reap()).or(self.take_messages());
+            self.hear_of_good_boot();
             if self.console.is_behind() {
                 self.console.flush_waiting();
             }
@@ -95,10 +102,13 @@ impl EventLoop {
     }
 
     fn wait(&self) {
-        let timeout = self.supervisor.deadline().map(|deadline| deadline.saturating_sub(clock::boottime()));
+        let deadlines = [self.supervisor.deadline(), self.good_boot.as_ref().map(|check| check.deadline)];
+        let deadline = deadlines.into_iter().flatten().min();
+        let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::boottime()));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
         let mut wanted = vec![PollFd::new(&self.signals, PollFlags::IN)];
         wanted.extend(self.notify.as_ref().map(|notify| PollFd::new(notify, PollFlags::IN)));
+        wanted.extend(self.good_boot.as_ref().map(|check| PollFd::new(check, PollFlags::IN)));
         let writable = self.console.is_behind().then(|| self.console.descriptor());
         wanted.extend(writable.iter().map(|console| PollFd::new(console, PollFlags::OUT)));
         match poll(&mut wanted, timeout.as_ref()) {
@@ -114,7 +124,7 @@ impl EventLoop {
             Signal::USR2 => Ending::PowerOff,
             _ => return None,
         };
-        tracing::info!(target: "adit_init", "shutdown ending={ending} reason=\"signal {}\"", signal.as_raw());
+        report::going_down(ending, &format!("signal {}", signal.as_raw()));
         self.handle(Event::ShutDown(ending))
     }
 
@@ -204,13 +214,18 @@ impl EventLoop {
         }
     }
 
-    fn restore_tries(&self) {
-        match self.boot_state.as_ref().map(Storage::restore_tries) {
-            None | Some(Ok(false)) => {}
-            Some(Ok(true)) => tracing::info!(target: "adit_init", "boot state: this slot has its tries back"),
-            Some(Err(error)) => {
-                tracing::warn!(target: "adit_init", "boot state: tries stay as they are: {error}")
-            }
+    fn check_for_good_boot(&mut self) {
+        let Some(storage) = self.boot_state.take() else { return };
+        match Check::start(&self.paths, storage) {
+            Ok(check) => self.good_boot = Some(check),
+            Err(error) => report::good_boot(Err(error)),
+        }
+    }
+
+    fn hear_of_good_boot(&mut self) {
+        if let Some(outcome) = self.good_boot.as_ref().and_then(Check::outcome) {
+            self.good_boot = None;
+            report::good_boot(outcome);
         }
     }
 }

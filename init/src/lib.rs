@@ -16,6 +16,7 @@ pub mod console;
 pub mod doors;
 pub mod emergency;
 pub mod event_loop;
+pub mod good_boot;
 pub mod mounts;
 pub mod notify;
 pub mod partitions;

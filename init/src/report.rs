@@ -6,7 +6,8 @@ use std::time::Duration;
 use adit_sys::clock;
 use rustix::process::Pid;
 
-use crate::supervisor::{ServiceId, Shown, Supervisor, Task};
+use crate::good_boot::GoodBootError;
+use crate::supervisor::{Ending, ServiceId, Shown, Supervisor, Task};
 
 /// `timeline event=… ms=…`: milliseconds since the kernel's entry.
 pub fn timeline(event: &str) {
@@ -51,6 +52,10 @@ pub fn safe_state(reason: &str, took: Duration, result: Result<(), &str>) {
     }
 }
 
+pub fn going_down(ending: Ending, reason: &str) {
+    tracing::info!(target: "adit_init", "shutdown ending={ending} reason={reason:?}");
+}
+
 pub fn stuck(supervisor: &Supervisor, service: ServiceId, task: Task, pid: Pid) {
     let name = &supervisor.service(service).name;
     let pid = pid.as_raw_nonzero();
@@ -59,6 +64,15 @@ pub fn stuck(supervisor: &Supervisor, service: ServiceId, task: Task, pid: Pid) 
         Task::SafeState => "safe state",
     };
     tracing::error!(target: "adit_init", "{what} does not end after SIGKILL: it hangs in the kernel name={name} pid={pid}");
+}
+
+/// Whether the running slot has been given its tries back.
+pub fn good_boot(outcome: Result<bool, GoodBootError>) {
+    match outcome {
+        Ok(false) => {}
+        Ok(true) => tracing::info!(target: "adit_init", "boot state: this slot has its tries back"),
+        Err(error) => tracing::warn!(target: "adit_init", "boot state: tries stay as they are: {error}"),
+    }
 }
 
 fn now_ms() -> u128 {

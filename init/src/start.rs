@@ -103,6 +103,8 @@ fn event_loop(
         notify: None,
         doors: None,
         boot_state: None,
+        good_boot: None,
+        paths: paths.clone(),
         environment,
         null,
         output,

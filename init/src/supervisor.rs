@@ -23,6 +23,9 @@ use state::{Next, Securing, State, Stopping};
 /// How long a process may take to end after SIGKILL. Longer means that it hangs in the kernel.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
+/// What is said of a process that SIGKILL does not end.
+const HANGS: &str = "hangs in the kernel";
+
 /// A safe state that did not work is tried once more: a bus may have been left in the middle of a transfer.
 const SAFE_STATE_ATTEMPTS: u8 = 2;
 
@@ -315,8 +318,8 @@ impl Supervisor {
 
     /// Carries out what was put off until now.
     fn pass_time(&mut self) {
-        let shutting_down = matches!(self.phase, Phase::ShuttingDown(_));
         for index in 0..self.entries.len() {
+            let shutting_down = matches!(self.phase, Phase::ShuttingDown(_));
             let entry = &mut self.entries[index];
             if entry.state.deadline().is_none_or(|deadline| deadline > self.now) {
                 continue;
@@ -338,13 +341,14 @@ impl Supervisor {
                     stopping.act_at = None;
                     let (service, task) = (ServiceId(index), Task::Main);
                     self.effects.push(Effect::Stuck { service, task, pid: stopping.pid });
+                    self.give_up_on_driver(index);
                 }
                 State::Securing(securing) => {
                     let Some(pid) = securing.pid else { continue };
                     if securing.killed {
                         let (service, task) = (ServiceId(index), Task::SafeState);
                         self.effects.push(Effect::Stuck { service, task, pid });
-                        self.leave_safe_state(index, Err("hangs in the kernel".to_owned()));
+                        self.leave_safe_state(index, Err(HANGS.to_owned()));
                     } else {
                         securing.killed = true;
                         securing.act_at = Some(self.now + KILL_GRACE);
@@ -357,6 +361,21 @@ impl Supervisor {
                 | State::Finished
                 | State::Stopped => {}
             }
+        }
+    }
+
+    /// A process that SIGKILL does not end watches nothing any more. What it drove is made safe beside it, and only a reboot gets
+    /// rid of it: while it is there it cannot be started again.
+    fn give_up_on_driver(&mut self, index: usize) {
+        if self.entries[index].service.safe_state.is_none() {
+            return;
+        }
+        self.main_ended(index, HANGS.to_owned(), Next::Stop);
+        if !matches!(self.phase, Phase::ShuttingDown(_)) {
+            let ending = Ending::Reboot;
+            self.phase = Phase::ShuttingDown(ending);
+            let reason = format!("{} {HANGS}", self.entries[index].service.name);
+            self.effects.push(Effect::GoDown { ending, reason });
         }
     }
 

@@ -73,10 +73,8 @@ mod tests {
         assert_eq!(outcome.applied, 2);
         assert_eq!(outcome.absent, ["kernel.modules_disabled"]);
         assert_eq!(outcome.refused.len(), 2, "{outcome:?}");
-        assert_eq!(
-            fs::read_to_string(kernel.join("kernel/kptr_restrict")).unwrap(),
-            "2\n".replace('\n', "") + "\n"
-        );
+        // Files keep what follows the value that is written over; a switch of the kernel does not.
+        assert_eq!(fs::read_to_string(kernel.join("kernel/kptr_restrict")).unwrap(), "2\n");
         assert_eq!(fs::read_to_string(kernel.join("kernel/yama/ptrace_scope")).unwrap(), "3\n");
         assert!(!kernel.join("kernel/modules_disabled").exists());
     }

@@ -227,9 +227,35 @@ fn a_broken_unit_file_is_named_with_its_line_and_the_unit_reboots_safe() {
         line.contains("services/miner.toml:3: unknown field `watchdog_ms`, expected one of `exec`"),
         "{line}"
     );
-    world.line(1, "safe state reason=\"emergency: exit code 0\"");
+    world.line(1, "INFO adit_init: safe state reason=\"emergency\" ms=");
     assert_eq!(world.end(), Some(SIGHUP), "{}", world.console());
     assert_eq!(world.file("events"), "safe\n", "nothing was started");
+}
+
+#[test]
+fn a_safe_state_that_fails_in_an_emergency_is_tried_again_and_one_that_hangs_is_killed() {
+    let Some(plan) =
+        Plan::new("a_safe_state_that_fails_in_an_emergency_is_tried_again_and_one_that_hangs_is_killed")
+    else {
+        return;
+    };
+    let second = plan.program("second", "echo try >>$W/second; test $(wc -l <$W/second) = 2");
+    plan.service("a", "exit 0", &format!("safe_state = [\"{second}\"]"));
+    let never = plan.program("never", "echo try >>$W/never; exit 9");
+    plan.service("b", "exit 0", &format!("safe_state = [\"{never}\"]"));
+    let hangs = plan.program("hangs", "echo try >>$W/hangs; exec sleep 1000");
+    plan.service("c", "exit 0", &format!("safe_state = [\"{hangs}\"]\nsafe_state_timeout_ms = 1000"));
+    plan.unit("broken", "nonsense");
+    let mut world = plan.start();
+    assert_eq!(world.end(), Some(SIGHUP), "{}", world.console());
+    world.line(1, "INFO adit_init: safe state reason=\"emergency\" ms=");
+    let lines = ["error=\"exit code 9\"", "error=\"took too long\""];
+    for line in lines.map(|end| world.line(1, end)) {
+        assert!(line.starts_with("ERROR adit_init: safe state reason=\"emergency\" ms="), "{line}");
+    }
+    for name in ["second", "never", "hangs"] {
+        assert_eq!(world.file(name), "try\ntry\n", "{name}");
+    }
 }
 
 #[test]

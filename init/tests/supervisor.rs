@@ -160,7 +160,17 @@ impl World {
                     }
                 }
                 Effect::Safe { .. } => {}
-                Effect::Stuck { pid, .. } => self.stuck.push(pid.as_raw_nonzero().get()),
+                Effect::Stuck { service: ServiceId(service), task, pid } => {
+                    self.stuck.push(pid.as_raw_nonzero().get());
+                    if task == Task::Main {
+                        self.unsafe_since[service] = Some(self.now);
+                    }
+                }
+                Effect::GoDown { ending, .. } => {
+                    assert!(!self.shutting_down, "it was told already");
+                    assert_eq!(ending, Ending::Reboot);
+                    self.shutting_down = true;
+                }
                 Effect::EssentialReady => self.essential_ready += 1,
                 Effect::FirstWork => self.first_work += 1,
                 Effect::Finish(_) => {

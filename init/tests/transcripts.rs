@@ -114,6 +114,7 @@ impl Course {
                     format!("NOT SAFE after {} ms: {reason}: {error}", took.as_millis())
                 }
                 Effect::Stuck { pid, .. } => format!("stuck: {}", self.describe_process(*pid)),
+                Effect::GoDown { ending, reason } => format!("goes down ({ending}): {reason}"),
                 Effect::EssentialReady => "the unit is ready".to_owned(),
                 Effect::FirstWork => "first work".to_owned(),
                 Effect::Finish(ending) => format!("{ending}"),
@@ -270,6 +271,17 @@ fn shutdown_with_a_driver_that_hangs_in_the_kernel() {
         .time(21_000)
         .time(23_000)
         .matches("shutdown-stuck.txt");
+}
+
+#[test]
+fn a_driver_that_hangs_in_the_kernel() {
+    Course::up()
+        .says(9000, "hardware", "STOPPING=1")
+        .time(14_000)
+        .time(16_000)
+        .safe_state_ended(16_600, "hardware", Exit::Code(0))
+        .ended(16_700, "miner", Exit::Code(0))
+        .matches("hardware-stuck.txt");
 }
 
 #[test]

@@ -141,6 +141,11 @@ pub enum Effect {
         task: Task,
         pid: Pid,
     },
+    /// The unit goes down without having been told to.
+    GoDown {
+        ending: Ending,
+        reason: String,
+    },
     /// Every essential service is ready, for the first time.
     EssentialReady,
     /// The first work is on a wire.

@@ -1,7 +1,7 @@
 //! The way down: dependants first, everything with a limit, safe before the end.
 
 use super::state::{Next, State};
-use super::{Effect, Ending, Phase, Shown, Supervisor};
+use super::{Effect, Ending, HANGS, Phase, Shown, Supervisor};
 
 impl Supervisor {
     pub(super) fn go_down(&mut self, ending: Ending) {
@@ -26,7 +26,7 @@ impl Supervisor {
                 }
                 State::Starting { .. } | State::Ready { .. } => self.stop(index, None),
                 State::Stopping(stopping) if stopping.is_stuck() => {
-                    self.main_ended(index, "hangs in the kernel".to_owned(), Next::Stop);
+                    self.main_ended(index, HANGS.to_owned(), Next::Stop);
                     return true;
                 }
                 State::Launching | State::Stopping(_) | State::Securing(_) | State::Stopped => {}

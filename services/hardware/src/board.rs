@@ -61,8 +61,25 @@ pub(crate) struct Board {
 impl Board {
     /// Opens the controller's port; touches nothing yet.
     pub(crate) fn open(profile: &Profile) -> Result<Self, BoardError> {
-        Ok(Self {
-            controller: open_controller(&profile.controller)?,
+        let Controller { port, baud, .. } = &profile.controller;
+        let controller = match profile.controller.kind {
+            ControllerKind::BitaxeRaw => BitaxeRaw::open(Path::new(port), *baud)?,
+        };
+        Ok(Self::around(controller, profile))
+    }
+
+    /// As [`Board::open`], on a port that another process may hold.
+    pub(crate) fn open_beside(profile: &Profile) -> Result<Self, BoardError> {
+        let Controller { port, baud, .. } = &profile.controller;
+        let controller = match profile.controller.kind {
+            ControllerKind::BitaxeRaw => BitaxeRaw::open_beside(Path::new(port), *baud)?,
+        };
+        Ok(Self::around(controller, profile))
+    }
+
+    fn around(controller: BitaxeRaw, profile: &Profile) -> Self {
+        Self {
+            controller,
             fan: match profile.fan.kind {
                 FanKind::Emc2101 => Emc2101::new(profile.fan.address),
             },
@@ -71,7 +88,7 @@ impl Board {
             },
             reset_pin: profile.controller.reset_pin,
             nominal_volts: profile.rail.volts,
-        })
+        }
     }
 
     /// Rail off, reset held, fan full, each read back. The rail comes first: without it nothing heats.
@@ -184,11 +201,5 @@ impl Board {
             chip_celsius: self.fan.chip_celsius(&mut self.controller).await.ok().flatten(),
             board_celsius: self.fan.board_celsius(&mut self.controller).await.ok(),
         }
-    }
-}
-
-fn open_controller(controller: &Controller) -> Result<BitaxeRaw, BoardError> {
-    match controller.kind {
-        ControllerKind::BitaxeRaw => BitaxeRaw::open(Path::new(&controller.port), controller.baud),
     }
 }

@@ -43,10 +43,16 @@ pub(crate) struct Port {
 impl Port {
     /// Opens and locks a port. The lock ends with the process that holds it, however it ends.
     pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
+        let port = Self::open_beside(path, baud)?;
+        flock(port.fd.get_ref(), FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| PortError::Held { path: path.to_owned() })?;
+        Ok(port)
+    }
+
+    /// Opens a port that another process may hold: for the safe state only, when that process hangs.
+    pub(crate) fn open_beside(path: &Path, baud: u32) -> Result<Self, PortError> {
         let failed = |error| PortError::Open { path: path.to_owned(), error };
         let fd = tty::open(path, baud).map_err(failed)?;
-        flock(&fd, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| PortError::Held { path: path.to_owned() })?;
         let port = Self { fd: poll::register(fd).map_err(failed)?, path: path.to_owned() };
         port.check_rate(baud)?;
         Ok(port)

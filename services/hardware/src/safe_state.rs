@@ -1,6 +1,7 @@
 //! `--safe-state`: rail off, reset held, fan full, and nothing else. For the moment when the driver is dead.
 //!
-//! Needs no other process and no door. adit-init runs it only when the driver has ended; the port's lock makes sure that two processes never speak at once.
+//! Needs no other process and no door. adit-init runs it when the driver has ended, or hangs so that not even SIGKILL ends it. The port's lock keeps two processes
+//! from speaking at once for as long as that can be waited for; who still holds it then is taken to hang, and a board under power must not wait for it.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::{
 
 /// The whole attempt.
 const PATIENCE: Duration = Duration::from_millis(1900);
-/// A driver that was killed just now may still be on its way out.
+/// A driver that was killed just now may still be on its way out. One that hangs in the kernel keeps its lock: after this time the safe state goes on without.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_LOOK: Duration = Duration::from_millis(10);
 
@@ -49,6 +50,10 @@ async fn open(profile: &Profile) -> Result<Board, BoardError> {
         match Board::open(profile) {
             Err(BoardError::Port(PortError::Held { .. })) if Instant::now() < deadline => {
                 sleep(LOCK_LOOK).await
+            }
+            Err(BoardError::Port(error @ PortError::Held { .. })) => {
+                tracing::warn!(target: "adit_hardware", "{error}: safe state goes on without the lock");
+                return Board::open_beside(profile);
             }
             result => return result,
         }

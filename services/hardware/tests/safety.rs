@@ -223,10 +223,6 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
     hashing(&bench).await;
-    let (code, _) = safe_state(&bench);
-    assert_eq!(code, 3, "the port is the driver's while it lives");
-    assert!(bench.state().rail.on);
-
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(bench.state().rail.on, "nobody has taken power off yet");
@@ -243,6 +239,24 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     }
     let mut child = spawn(&bench);
     hashing(&bench).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out() {
+    let bench = bench(&[]);
+    let mut child = spawn(&bench);
+    hashing(&bench).await;
+    // Stopped stands for stuck in the kernel: it runs no more and keeps its lock.
+    let stopped = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    let (code, took) = safe_state(&bench);
+    assert_eq!(code, 0);
+    let truth = bench.state();
+    assert!(!truth.rail.on && truth.reset && truth.fan.percent == 100, "{truth:#?}");
+    assert!(took > Duration::from_millis(500), "a dying driver is given time to let go: {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -62,6 +62,11 @@ impl BitaxeRaw {
         Ok(Self { port: Port::open(path, baud)?, next_id: 0, fresh: true })
     }
 
+    /// As [`BitaxeRaw::open`], on a port that another process may hold.
+    pub(crate) fn open_beside(path: &Path, baud: u32) -> Result<Self, BoardError> {
+        Ok(Self { port: Port::open_beside(path, baud)?, next_id: 0, fresh: true })
+    }
+
     /// Sets an output pin and reads it back.
     pub(crate) async fn set_pin(&mut self, pin: u8, high: bool) -> Result<(), BoardError> {
         let level = u8::from(high);
