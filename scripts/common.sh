@@ -135,7 +135,7 @@ install_rust() {
         hash -r
     fi
     say "installing Rust $(rust_release), which rust-toolchain.toml names (300 MB to download)"
-    rustup toolchain install "$(rust_release)" --profile minimal -c rustfmt -c clippy ||
+    rustup toolchain install "$(rust_release)" --no-self-update --profile minimal -c rustfmt -c clippy ||
         die "rustup could not install Rust $(rust_release): see above"
     have_rust || die "rustc is not $(rust_release) but $(rustc --version 2>&1 | head -n 1): let rustup's rustc come first in PATH, and unset RUSTUP_TOOLCHAIN"
 }
