@@ -116,19 +116,19 @@ rust_release() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
 # By release, not by presence: Debian's own cargo is older, and ends in puzzling messages.
 have_rust() { rustc --version 2>/dev/null | grep -qF "rustc $(rust_release) " && cargo --version >/dev/null 2>&1; }
 
-# Rust by rustup: Debian 13 has it as a package; Debian 12 does not, and beside Debian's cargo the package could not be installed.
+# Rust by rustup: Debian 13 has it as a package; Debian 12 does not (`apt-cache show` claims it), and beside Debian's cargo it would not install.
 install_rust() {
     local packaged
     have_rust && return
     if ! command -v rustup >/dev/null; then
         packaged=$(dpkg-query -W -f '${db:Status-Abbrev}' cargo rustc 2>/dev/null | grep -c '^ii' || true)
-        if [ "$packaged" = 0 ] && apt-cache show rustup >/dev/null 2>&1; then
+        if [ "$packaged" = 0 ] && [ -n "$(apt-cache madison rustup 2>/dev/null)" ]; then
             say "installing rustup from Debian"
             apt_step "installing rustup" install -y --no-install-recommends rustup
         else
-            say "installing rustup from rustup.rs into ${CARGO_HOME:-$HOME/.cargo}"
-            curl --proto '=https' --tlsv1.2 -fsS https://sh.rustup.rs -o "$ADIT_CACHE/rustup-init.sh" ||
-                die "https://sh.rustup.rs cannot be reached: install rustup (https://rustup.rs) by other means, then try again"
+            say "installing rustup from static.rust-lang.org into ${CARGO_HOME:-$HOME/.cargo}"
+            curl --proto '=https' --tlsv1.2 -fsS https://static.rust-lang.org/rustup/rustup-init.sh -o "$ADIT_CACHE/rustup-init.sh" ||
+                die "https://static.rust-lang.org/rustup/rustup-init.sh cannot be reached: install rustup (https://rustup.rs) by other means, then try again"
             sh "$ADIT_CACHE/rustup-init.sh" -y -q --no-modify-path --default-toolchain none --profile minimal ||
                 die "rustup's installer ended with an error: see above"
         fi
