@@ -129,13 +129,13 @@ install_rust() {
             say "installing rustup from static.rust-lang.org into ${CARGO_HOME:-$HOME/.cargo}"
             curl --proto '=https' --tlsv1.2 -fsS https://static.rust-lang.org/rustup/rustup-init.sh -o "$ADIT_CACHE/rustup-init.sh" ||
                 die "https://static.rust-lang.org/rustup/rustup-init.sh cannot be reached: install rustup (https://rustup.rs) by other means, then try again"
-            sh "$ADIT_CACHE/rustup-init.sh" -y -q --no-modify-path --default-toolchain none --profile minimal ||
+            sh "$ADIT_CACHE/rustup-init.sh" -y -q --no-modify-path --default-toolchain none --profile minimal >&2 ||
                 die "rustup's installer ended with an error: see above"
         fi
         hash -r
     fi
     say "installing Rust $(rust_release), which rust-toolchain.toml names (300 MB to download)"
-    rustup toolchain install "$(rust_release)" --no-self-update --profile minimal -c rustfmt -c clippy ||
+    rustup toolchain install "$(rust_release)" --no-self-update --profile minimal -c rustfmt -c clippy >&2 ||
         die "rustup could not install Rust $(rust_release): see above"
     have_rust || die "rustc is not $(rust_release) but $(rustc --version 2>&1 | head -n 1): let rustup's rustc come first in PATH, and unset RUSTUP_TOOLCHAIN"
 }
