@@ -1,16 +1,25 @@
 # Sourced by the scripts beside it: where things are, how to speak, what a machine needs.
+# shellcheck shell=bash
 
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export ADIT_CACHE=${ADIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/adit}
 # Compiled host programs live in the cache: a second clone starts warm.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ADIT_CACHE/target}
-export PATH=$HOME/.cargo/bin:$PATH
+# Debian keeps mkfs, veritysetup and debootstrap where a normal user's path does not lead.
+export PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin:/sbin
 mkdir -p "$ADIT_CACHE"
 cd "$ROOT"
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+# Answers --help from the comment at the top of the script, without installing or building anything.
+help_wanted() {
+    case " $* " in
+        *" -h "* | *" --help "*) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    esac
+}
 
 # Runs a command as root: as it is, or through sudo.
 as_root() {
@@ -21,17 +30,44 @@ as_root() {
 }
 
 # Debian packages: compilers and libraries of the kernel build, the reference tools that make and judge images, the emulator.
+# linux-source-6.12 is in Debian 12's security archive, which every Debian 12 has, not in its main one.
 PACKAGES="build-essential ca-certificates curl xz-utils python3 python3-venv
     bc bison cpio flex gcc-aarch64-linux-gnu libelf-dev libssl-dev linux-source-6.12
     cryptsetup-bin device-tree-compiler e2fsprogs erofs-utils openssl u-boot-tools
     libubootenv-tool dosfstools fdisk mtools systemd util-linux debootstrap
     qemu-system-arm u-boot-qemu"
 
+# U-Boot before these trusts a list of signed nodes that the signature does not cover (CVE-2026-46728): Debian 12's and 13's first fixed ones.
+uboot_is_fixed() {
+    local version
+    version=$(dpkg-query -W -f '${Version}' u-boot-qemu 2>/dev/null) || return 1
+    dpkg --compare-versions "$version" ge 2025.01-3+deb13u1 ||
+        { dpkg --compare-versions "$version" ge 2023.01+dfsg-2+deb12u3 && dpkg --compare-versions "$version" lt 2023.02; }
+}
+
+# What is not installed, or not in a version that will do.
 missing_packages() {
-    local package
+    local package installed
+    # shellcheck disable=SC2086
+    installed=" $(dpkg-query -W -f '${db:Status-Abbrev}|${Package}\n' $PACKAGES 2>/dev/null | sed -n 's/^.i[^|]*|//p' | tr '\n' ' ')"
     for package in $PACKAGES; do
-        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || printf '%s ' "$package"
+        case $installed in
+            *" $package "*) [ "$package" != u-boot-qemu ] || uboot_is_fixed || printf '%s ' "$package" ;;
+            *) printf '%s ' "$package" ;;
+        esac
     done
+}
+
+# apt-get that waits for another one, as a fresh machine's unattended upgrade, and asks nothing.
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 "$@"; }
+
+# A step of apt-get whose output is only wanted when it fails: then the last complaint, in one line, with what to do.
+apt_step() {
+    local what=$1 complaint
+    shift
+    if apt_get "$@" >"$ADIT_CACHE/apt.log" 2>&1; then return; fi
+    complaint=$(grep -E '^(E:|sudo:|dpkg: error)' "$ADIT_CACHE/apt.log" | head -n 1 || true)
+    die "$what: ${complaint:-$(tail -n 1 "$ADIT_CACHE/apt.log")} (whole log: $ADIT_CACHE/apt.log)"
 }
 
 # The mirror that apt uses for Debian itself.
@@ -40,50 +76,137 @@ debian_mirror() {
         awk -v suite="$1" '$2 == suite && $1 !~ /security/ { print $1; exit }'
 }
 
+# A machine that took some package from backports may need the rest from there too: lists them when it does not yet.
+use_backports() {
+    local suite=$1 mirror
+    apt-get indextargets --format '$(RELEASE)' | grep -qx "$suite-backports" && return
+    mirror=$(debian_mirror "$suite")
+    say "these packages do not fit what is installed; adding $suite-backports as /etc/apt/sources.list.d/adit-backports.sources"
+    printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
+        "${mirror:-http://deb.debian.org/debian}" "$suite" | as_root tee /etc/apt/sources.list.d/adit-backports.sources >/dev/null
+    apt_step "apt-get update" update
+}
+
 install_packages() {
     local missing suite options=()
     missing=$(missing_packages)
     [ -n "$missing" ] || return 0
     command -v apt-get >/dev/null || die "no apt-get: these scripts set up Debian 12 and 13; on another system install the equivalents of: $missing"
-    say "installing Debian packages: $missing"
-    as_root apt-get update -qq
-    # A machine whose qemu-utils comes from backports takes the emulator from there too.
+    suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+    case $suite in
+        bookworm | trixie) ;;
+        *) say "this is neither Debian 12 nor 13 ($suite): trying, but these scripts are not tested here" ;;
+    esac
+    say "installing Debian packages (all of them: 450 MB to download, a few minutes): $missing"
+    apt_step "apt-get update" update
     # shellcheck disable=SC2086
     if ! apt-get install -s --no-install-recommends $missing >/dev/null 2>&1; then
-        suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-        options=(-t "$suite-backports")
-        if ! apt-get indextargets --format '$(RELEASE)' | grep -qx "$suite-backports"; then
-            local mirror
-            mirror=$(debian_mirror "$suite")
-            printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
-                "${mirror:-http://deb.debian.org/debian}" "$suite" |
-                as_root tee /etc/apt/sources.list.d/adit-backports.sources >/dev/null
-            as_root apt-get update -qq
-        fi
+        case $suite in
+            bookworm | trixie) use_backports "$suite"; options=(-t "$suite-backports") ;;
+        esac
     fi
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${options[@]}" $missing >"$ADIT_CACHE/apt.log" 2>&1 ||
-        { tail -n 5 "$ADIT_CACHE/apt.log" >&2; die "apt-get could not install: $missing (whole log: $ADIT_CACHE/apt.log)"; }
+    apt_step "installing packages" install -y --no-install-recommends "${options[@]}" $missing
+    uboot_is_fixed || die "u-boot-qemu $(dpkg-query -W -f '${Version}' u-boot-qemu) has CVE-2026-46728 and apt has no newer one: let /etc/apt list Debian's security or updates archive (2023.01+dfsg-2+deb12u3, 2025.01-3+deb13u1 or newer is needed)"
 }
 
-# Rust of the version that rust-toolchain.toml names, by rustup.
+# The release of Rust that rust-toolchain.toml names.
+rust_release() { sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml; }
+
+# By release, not by presence: Debian's own cargo is older, and ends in puzzling messages.
+have_rust() { rustc --version 2>/dev/null | grep -qF "rustc $(rust_release) " && cargo --version >/dev/null 2>&1; }
+
+# Rust by rustup: Debian 13 has it as a package; Debian 12 does not (`apt-cache show` claims it), and beside Debian's cargo it would not install.
 install_rust() {
-    cargo --version >/dev/null 2>&1 && return 0
+    local packaged
+    have_rust && return
     if ! command -v rustup >/dev/null; then
-        if apt-cache show rustup >/dev/null 2>&1; then
+        packaged=$(dpkg-query -W -f '${db:Status-Abbrev}' cargo rustc 2>/dev/null | grep -c '^ii' || true)
+        if [ "$packaged" = 0 ] && [ -n "$(apt-cache madison rustup 2>/dev/null)" ]; then
             say "installing rustup from Debian"
-            as_root apt-get install -y -qq --no-install-recommends rustup >/dev/null
+            apt_step "installing rustup" install -y --no-install-recommends rustup
         else
-            say "installing rustup from rustup.rs into ~/.cargo"
-            curl --proto '=https' --tlsv1.2 -fsS https://sh.rustup.rs | sh -s -- -y -q --no-modify-path --default-toolchain none --profile minimal
+            say "installing rustup from static.rust-lang.org into ${CARGO_HOME:-$HOME/.cargo}"
+            curl --proto '=https' --tlsv1.2 -fsS https://static.rust-lang.org/rustup/rustup-init.sh -o "$ADIT_CACHE/rustup-init.sh" ||
+                die "https://static.rust-lang.org/rustup/rustup-init.sh cannot be reached: install rustup (https://rustup.rs) by other means, then try again"
+            sh "$ADIT_CACHE/rustup-init.sh" -y -q --no-modify-path --default-toolchain none --profile minimal >&2 ||
+                die "rustup's installer ended with an error: see above"
         fi
+        hash -r
     fi
-    say "installing the Rust toolchain that rust-toolchain.toml names"
-    rustup toolchain install "$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)" --profile minimal -c rustfmt -c clippy
-    cargo --version >/dev/null || die "cargo does not run: see the message above"
+    say "installing Rust $(rust_release), which rust-toolchain.toml names (300 MB to download)"
+    rustup toolchain install "$(rust_release)" --no-self-update --profile minimal -c rustfmt -c clippy >&2 ||
+        die "rustup could not install Rust $(rust_release): see above"
+    have_rust || die "rustc is not $(rust_release) but $(rustc --version 2>&1 | head -n 1): let rustup's rustc come first in PATH, and unset RUSTUP_TOOLCHAIN"
+}
+
+# Everything that runs with $1 as its temporary folder: what we started and what that started, and nothing else.
+running_in() {
+    (unset TMPDIR; cd /proc && grep -lzxF "TMPDIR=$1" [0-9]*/environ 2>/dev/null | cut -d/ -f1) || true
+}
+
+# Ends what a killed program left behind (the compilers of a build that lost its make) and removes its temporary files.
+tidy() {
+    local signal left
+    trap '' INT TERM HUP
+    for signal in TERM KILL; do
+        left=$(running_in "$SITE")
+        [ -n "$left" ] || break
+        # shellcheck disable=SC2086
+        kill -s "$signal" $left 2>/dev/null || true
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+            [ -n "$(running_in "$SITE")" ] || break 2
+            sleep 0.2
+        done
+    done
+    rm -rf "$SITE"
+}
+
+# From here on everything has a temporary folder of its own, which also tells what belongs to this run.
+begin_tidy() {
+    SITE=$(mktemp -d "${TMPDIR:-/tmp}/adit-XXXXXX")
+    export TMPDIR=$SITE
+    trap tidy EXIT
+    exit_on_signals
+}
+
+exit_on_signals() {
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# Runs a program to its end and hands on the signals that this script alone gets; its exit code is the program's. In the
+# background, because bash hears no signal while something runs in front; same process group, so the terminal stays its own.
+attended() {
+    local child signal status=0 signalled='' after
+    (trap - INT QUIT HUP TERM EXIT; exec "$@") <&0 &
+    child=$!
+    for signal in INT TERM HUP; do
+        # shellcheck disable=SC2064
+        trap "signalled=1; kill -s $signal $child 2>/dev/null || true" "$signal"
+    done
+    wait "$child" || status=$?
+    # A signal ends `wait`, not the program: its own exit code comes when it has ended in order (none when it has already).
+    while [ -n "$signalled" ]; do
+        signalled='' after=0
+        wait "$child" || after=$?
+        [ "$after" -lt 0 ] || [ "$after" = 127 ] || status=$after
+    done
+    exit_on_signals
+    return "$status"
+}
+
+# Compiles programs for this machine. On a terminal cargo shows how far it is, in a log it is still.
+build_host_programs() {
+    local quiet=(--quiet)
+    [ ! -t 2 ] || quiet=()
+    say "building the host tools$([ -d "$CARGO_TARGET_DIR/host" ] || echo ' (the first time: about 4 minutes on 2 cores)')"
+    attended cargo build "${quiet[@]}" --locked --profile host "$@"
 }
 
 setup() {
     install_packages
     install_rust
+    begin_tidy
 }
