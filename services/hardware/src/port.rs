@@ -1,6 +1,7 @@
 //! A serial port that is ours alone: locked, non-blocking, every wait bounded.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -9,12 +10,18 @@ use std::{
 
 use adit_sys::tty;
 use rustix::fs::{FlockOperation, flock};
-use tokio::{io::unix::AsyncFd, time::timeout};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::poll;
 
 /// The port took no byte for this long: the other end does not drain it.
 const WRITE: Duration = Duration::from_secs(1);
+
+/// Start bit, eight data bits, stop bit.
+const BITS_PER_BYTE: u32 = 10;
 
 /// How far a port's real rate may be from the one asked for: a UART samples ten bits a byte, half a bit is 5 %, both ends share it.
 const RATE_TOLERANCE_PERCENT: u32 = 2;
@@ -38,6 +45,9 @@ pub(crate) enum PortError {
 pub(crate) struct Port {
     fd: AsyncFd<OwnedFd>,
     path: PathBuf,
+    baud: Cell<u32>,
+    /// When everything that was written has left at this rate. Reckoned, for a kernel's answer (TCSBRK) blocks, and a pseudo-terminal has none.
+    empty_at: Cell<Instant>,
 }
 
 impl Port {
@@ -47,13 +57,24 @@ impl Port {
         let fd = tty::open(path, baud).map_err(failed)?;
         flock(&fd, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| PortError::Held { path: path.to_owned() })?;
-        let port = Self { fd: poll::register(fd).map_err(failed)?, path: path.to_owned() };
+        let port = Self {
+            fd: poll::register(fd).map_err(failed)?,
+            path: path.to_owned(),
+            baud: Cell::new(baud),
+            empty_at: Cell::new(Instant::now()),
+        };
         port.check_rate(baud)?;
         Ok(port)
     }
 
+    /// Waits until the last byte has left. A long chain's start-up is written in no time and takes most of a second on the wire.
+    pub(crate) async fn drained(&self) {
+        sleep_until(self.empty_at.get()).await;
+    }
+
     /// Changes the line rate. The caller has waited until the last byte left.
     pub(crate) fn set_baud(&self, baud: u32) -> Result<(), PortError> {
+        self.baud.set(baud);
         tty::set_baud(self.fd.get_ref(), baud).map_err(|error| self.failed(error))?;
         self.check_rate(baud)
     }
@@ -84,6 +105,9 @@ impl Port {
                 .await
                 .map_err(|_| PortError::Stuck { path: self.path.clone() })??;
             bytes = &bytes[written..];
+            let bits = written as u64 * u64::from(BITS_PER_BYTE);
+            let took = Duration::from_micros(bits * 1_000_000 / u64::from(self.baud.get().max(1)));
+            self.empty_at.set(self.empty_at.get().max(Instant::now()) + took);
         }
         Ok(())
     }
