@@ -10,7 +10,7 @@ mod jobs;
 use std::time::{Duration, Instant};
 
 use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, Width, register};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// Version bits that chips roll until a work says otherwise (BIP 320).
 const ALL_VERSION_BITS: u32 = 0x1fff_e000;
+
+/// For what stands between the kernel and the line, before the port is closed: USB adapters hold bytes back for up to 16 ms.
+const SLOWING: Duration = Duration::from_millis(100);
 
 /// Why a chain is given up. The machine takes power off and tries again later.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,7 @@ pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> 
         let port = Port::open(&profile.port, baud)?;
         port.write(frame.as_bytes()).await?;
         port.drained().await;
+        sleep(SLOWING).await;
         notify::progress();
     }
     Ok(())

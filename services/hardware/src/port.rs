@@ -9,7 +9,10 @@ use std::{
 };
 
 use adit_sys::tty;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    termios::{QueueSelector, tcflush},
+};
 use tokio::{
     io::unix::AsyncFd,
     time::{Instant, sleep_until, timeout},
@@ -40,7 +43,7 @@ pub(crate) enum PortError {
     Stuck { path: PathBuf },
 }
 
-/// An open port. Dropping it releases the lock.
+/// An open port. Dropping it releases the lock, and drops what has not left yet: wait with [`Port::drained`] for bytes that matter.
 #[derive(Debug)]
 pub(crate) struct Port {
     fd: AsyncFd<OwnedFd>,
@@ -48,6 +51,14 @@ pub(crate) struct Port {
     baud: Cell<u32>,
     /// When everything that was written has left at this rate. Reckoned, for a kernel's answer (TCSBRK) blocks, and a pseudo-terminal has none.
     empty_at: Cell<Instant>,
+}
+
+impl Drop for Port {
+    /// The kernel would hold up the close, and with it this whole program, for as long as 30 s when a line that is stuck has bytes to send; power must be cut before that.
+    fn drop(&mut self) {
+        // A port that has gone away has nothing to drop.
+        let _ = tcflush(self.fd.get_ref(), QueueSelector::OFlush);
+    }
 }
 
 impl Port {
@@ -134,5 +145,43 @@ impl Port {
 
     fn failed(&self, error: io::Error) -> PortError {
         PortError::Io { path: self.path.clone(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    fn port(baud: u32) -> (OwnedFd, Port) {
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        rustix::io::ioctl_fionbio(&far, true).unwrap();
+        let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+        let port = Port::open(Path::new(&near), baud).unwrap();
+        (far, port)
+    }
+
+    #[tokio::test]
+    async fn bytes_that_a_stuck_line_did_not_take_do_not_hold_up_the_close() {
+        let (far, port) = port(115_200);
+        port.write(&[0x55; 300]).await.unwrap();
+        drop(port);
+        let mut left = [0; 512];
+        assert!(rustix::io::read(&far, &mut left).is_err(), "nothing waits to be sent");
+    }
+
+    #[tokio::test]
+    async fn drained_is_when_the_last_bit_has_left() {
+        let (_far, port) = port(115_200);
+        let began = Instant::now();
+        for _ in 0..10 {
+            port.write(&[0x55; 115]).await.unwrap();
+        }
+        port.drained().await;
+        let took = began.elapsed();
+        assert!(took >= Duration::from_micros(99_800), "1150 bytes of ten bits take 99.8 ms: {took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }
