@@ -43,6 +43,8 @@ pub enum Event {
         nonce: String,
         /// The job byte as the host sent it.
         job_id: u8,
+        /// Place on the chain of the chip that found it, 0 next to the host.
+        chip: usize,
         last_byte_us: u64,
     },
     CrcError,

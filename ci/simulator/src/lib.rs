@@ -26,7 +26,9 @@ mod state;
 mod wire;
 mod world;
 
-pub use chip::{BM1362, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask};
+pub use chip::{
+    BM1362, BM1368, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask, UnknownModel,
+};
 pub use endpoint::{Endpoint, EndpointError, OpenError};
 pub use events::{Event, Events, Record};
 pub use fault::{Arguments, Fault, FaultError};

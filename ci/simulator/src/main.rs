@@ -1,6 +1,6 @@
 //! `adit-simulator`: reads the command line, starts the machine, waits for the end.
 
-use adit_simulator::{Config, Endpoint, Simulator};
+use adit_simulator::{Config, Endpoint, Model, Simulator, UnknownModel};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum MachineKind {
-    /// A Bitaxe Gamma: one BM1370, with a board controller that speaks bitaxe-raw
+    /// A Bitaxe Gamma: one BM1370, with a board controller that speaks bitaxe-raw; or another chain of chips on that board
     Bitaxe(Bitaxe),
 }
 
@@ -39,12 +39,18 @@ struct Bitaxe {
     /// Socket for the control port: truth, events, faults, shutdown, as JSON lines
     #[arg(long, value_name = "PATH")]
     control: PathBuf,
+    /// Model of the chips: bm1362, bm1368 or bm1370
+    #[arg(long, value_name = "MODEL", default_value = "bm1370", value_parser = model)]
+    chip: &'static Model,
+    /// How many of them are on the chain. The board around them stays a Bitaxe's
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=128))]
+    chips: u16,
     /// Report a nonce when its hash begins with this many zero bits, and those that the ticket mask adds. Silicon: 32
     #[arg(long, value_name = "BITS", default_value_t = 16, value_parser = clap::value_parser!(u32).range(8..=32))]
     base_bits: u32,
-    /// Hash 2^BITS times slower than silicon; 18 makes about 4 MH/s of 525 MHz
-    #[arg(long, value_name = "BITS", default_value_t = 18, value_parser = clap::value_parser!(u32).range(0..=40))]
-    slowdown_bits: u32,
+    /// Hash 2^BITS times slower than silicon [default: what makes about 4 MH/s of 525 MHz, 18 for one BM1370]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=40))]
+    slowdown_bits: Option<u32>,
     /// Repeats everything that is left to chance
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -52,14 +58,19 @@ struct Bitaxe {
 
 impl From<Bitaxe> for Config {
     fn from(bitaxe: Bitaxe) -> Self {
+        let machine = Self::bitaxe(bitaxe.chain, bitaxe.board).with_chain(bitaxe.chip, bitaxe.chips.into());
         Self {
             control: Some(bitaxe.control),
             base_bits: bitaxe.base_bits,
-            slowdown_bits: bitaxe.slowdown_bits,
+            slowdown_bits: bitaxe.slowdown_bits.unwrap_or(machine.slowdown_bits),
             seed: bitaxe.seed,
-            ..Self::bitaxe(bitaxe.chain, bitaxe.board)
+            ..machine
         }
     }
+}
+
+fn model(name: &str) -> Result<&'static Model, UnknownModel> {
+    Model::by_name(name)
 }
 
 fn main() -> ExitCode {
@@ -81,7 +92,7 @@ fn run(command_line: CommandLine) -> anyhow::Result<()> {
     }
     let config = Config::from(bitaxe);
     let handle = Simulator::start(&config)?;
-    info!(chain = %config.chain, board = %config.board, "ready");
+    info!(chip = config.model.name, chips = config.chips, chain = %config.chain, board = %config.board, "ready");
     while handle.is_running() && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -21,6 +21,9 @@ const LINE_QUEUE: usize = 1024;
 /// How finely rail, fan and heat are watched.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Leaves one BM1370 about 4 MH/s of 525 MHz.
+const ONE_CHIP_SLOWDOWN_BITS: u32 = 18;
+
 /// What to simulate.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -50,9 +53,16 @@ impl Config {
             model: &BM1370,
             chips: 1,
             base_bits: 16,
-            slowdown_bits: 18,
+            slowdown_bits: ONE_CHIP_SLOWDOWN_BITS,
             seed: 0,
         }
+    }
+
+    /// The same board with another chain on it, slowed down to the hash rate of [`Config::bitaxe`], near enough.
+    pub fn with_chain(self, model: &'static Model, chips: usize) -> Self {
+        let times = chips.max(1) as f64 * f64::from(model.small_cores) / f64::from(BM1370.small_cores);
+        let slowdown_bits = ONE_CHIP_SLOWDOWN_BITS.saturating_add_signed(times.log2().round() as i32);
+        Self { model, chips, slowdown_bits, ..self }
     }
 }
 

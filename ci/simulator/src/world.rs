@@ -29,10 +29,20 @@ const RATE_WINDOW_NS: u64 = 1_000_000_000;
 /// Bytes for the line to the host.
 pub(crate) struct Outgoing {
     pub(crate) bytes: Vec<u8>,
-    /// The nonce in them (as the frame has it) and its job byte.
-    pub(crate) nonce: Option<(u32, u8)>,
+    /// Of a nonce response: what it reports.
+    reported: Option<Reported>,
     /// The chips' power-on that they belong to; later they are void.
     pub(crate) power_serial: u64,
+}
+
+/// A nonce on its way to the host.
+#[derive(Clone, Copy)]
+struct Reported {
+    /// As the frame has it.
+    nonce: u32,
+    job_id: u8,
+    /// Place on the chain of the chip that found it.
+    chip: usize,
 }
 
 #[derive(Default)]
@@ -238,21 +248,21 @@ impl World {
             let nonce = self.faults.wrong_nonce(found.nonce, &mut self.random);
             let response = Found { nonce, ..*found }.response(work.model, work.job.id, self.chain.wide());
             for _ in 0..if self.faults.duplicate_nonces { 2 } else { 1 } {
-                self.send(response, Some((nonce, work.job.id)));
+                self.send(response, Some(Reported { nonce, job_id: work.job.id, chip: found.chip }));
             }
         }
     }
 
-    fn send(&mut self, mut response: Response, nonce: Option<(u32, u8)>) {
+    fn send(&mut self, mut response: Response, reported: Option<Reported>) {
         if self.faults.chain_silent {
             return;
         }
         self.faults.spoil(response.as_bytes_mut(), &mut self.random);
-        self.queue(response.as_bytes().to_vec(), nonce);
+        self.queue(response.as_bytes().to_vec(), reported);
     }
 
-    fn queue(&mut self, bytes: Vec<u8>, nonce: Option<(u32, u8)>) {
-        let outgoing = Outgoing { bytes, nonce, power_serial: self.power_serial };
+    fn queue(&mut self, bytes: Vec<u8>, reported: Option<Reported>) {
+        let outgoing = Outgoing { bytes, reported, power_serial: self.power_serial };
         if self.line.try_send(outgoing).is_err() {
             self.counters.dropped_responses += 1;
             self.warn_once("queue", "the line cannot keep up with the chips' answers");
@@ -266,10 +276,10 @@ impl World {
 
     /// These bytes have left.
     pub(crate) fn sent(&mut self, outgoing: &Outgoing, end_ns: u64) {
-        if let Some((nonce, job_id)) = outgoing.nonce {
+        if let Some(Reported { nonce, job_id, chip }) = outgoing.reported {
             self.counters.nonces += 1;
             let nonce = format!("{:08x}", nonce.swap_bytes());
-            self.ring.push(Event::Nonce { nonce, job_id, last_byte_us: end_ns.div_ceil(1000) });
+            self.ring.push(Event::Nonce { nonce, job_id, chip, last_byte_us: end_ns.div_ceil(1000) });
         }
     }
 

@@ -14,8 +14,13 @@ fn program() -> Command {
 }
 
 fn start(folder: &Path) -> Child {
+    start_with(folder, &[])
+}
+
+fn start_with(folder: &Path, more: &[&str]) -> Child {
     let child = program()
         .arg("bitaxe")
+        .args(more)
         .args(["--chain", &format!("pty:{}", folder.join("tty").display())])
         .args(["--board", &format!("unix:{}", folder.join("board").display())])
         .arg("--control")
@@ -58,6 +63,18 @@ fn sigterm_ends_it_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn a_long_chain_is_simulated_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = start_with(folder.path(), &["--chip", "bm1362", "--chips", "126"]);
+    let mut control = UnixStream::connect(folder.path().join("control")).unwrap();
+    control.write_all(b"{\"op\":\"state\"}\n{\"op\":\"shutdown\"}\n").unwrap();
+    let mut reply = String::new();
+    control.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("\"chips\":126,"), "{reply}");
+    assert!(ended(child).success());
+}
+
+#[test]
 fn shutdown_on_the_control_port_ends_it_and_nothing_is_left_behind() {
     let folder = tempfile::tempdir().unwrap();
     let child = start(folder.path());
@@ -87,6 +104,8 @@ fn mistakes_on_the_command_line_are_answered_with_what_would_be_right() {
     assert!(refused(&["bitaxe", "--chain", "/dev/ttyS0"]).contains("unix:PATH"));
     assert!(refused(&["bitaxe"]).contains("--board"));
     assert!(refused(&[]).contains("bitaxe"));
+    assert!(refused(&["bitaxe", "--chip", "bm1397"]).contains("there are bm1362, bm1368, bm1370"));
+    assert!(refused(&["bitaxe", "--chips", "129"]).contains("1..=128"));
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("file");
     std::fs::write(&taken, "precious").unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_simulator::{
-    BM1362, BM1370, Chain, ChipWork, Command, Effect, Found, Model, Parser, Position, Sweep, Target,
+    BM1362, BM1368, BM1370, Chain, ChipWork, Command, Effect, Found, Model, Parser, Position, Sweep, Target,
     TicketMask, Work,
 };
 use sha2::{Digest, Sha256};
@@ -195,7 +195,7 @@ fn work_of_one_chip(model: &'static Model, length: u32) -> Work {
 
 #[test]
 fn small_cores_are_as_many_as_published() {
-    for (model, small_cores) in [(&BM1370, 2040u32), (&BM1362, 514)] {
+    for (model, small_cores) in [(&BM1370, 2040u32), (&BM1368, 1276), (&BM1362, 514)] {
         let work = work_of_one_chip(model, 100);
         assert_eq!(work.hashes_per_second(), 525e6 * f64::from(small_cores));
         assert_eq!(Sweep::new(work, 0).step(&mut Vec::new()), u64::from(small_cores));
@@ -226,5 +226,39 @@ fn bm1362_chips_stamp_their_addresses_into_nonces() {
         assert!(found.nonce >> 25 < 65);
         let response = found.response(&BM1362, 0x68, true);
         assert_eq!(response.as_bytes()[7], 0x68 | found.sub_core);
+    }
+}
+
+/// ESP-Miner's start-up and its formula: chip = (nonce >> 17 & 0xFF) / interval, job byte = (result & 0xF0) >> 1.
+#[test]
+fn bm1368_chips_stamp_their_addresses_into_nonces() {
+    let mut chain = Chain::new(&BM1368, 108);
+    chain.set_powered(true);
+    run(
+        &mut chain,
+        "55AA510900A49000FFFF1C 55AA5305000003 55AA510900A80007000003 55AA51090018FF0FC10000
+        55AA5109003C80008B0012 55AA5109003C800080181F 55AA51090054000000031D 55AA510900580211111106",
+    );
+    (0..128).for_each(|i| drop(chain.execute(Command::SetAddress(i * 2), usize::MAX)));
+    for i in 0..108u8 {
+        let words = [(0xA8, 0x0007_01F0), (0x18, 0xF000_C100), (0x3C, 0x8000_8B00), (0x3C, 0x8000_8018)];
+        for (register, value) in words.into_iter().chain([(0x3C, 0x8000_82AA)]) {
+            let target = Target::Chip(i * 2);
+            assert_eq!(chain.execute(Command::Write { target, register, value }, usize::MAX), []);
+        }
+    }
+    write(&mut chain, 0x08, 0x50C4_0240);
+    run(&mut chain, "55AA51090010000015A40A");
+    run(&mut chain, REAL_JOB);
+    let mut sweep = Sweep::new(chain.work(108, 8).unwrap(), 0);
+    let mut found = Vec::new();
+    assert_eq!(sweep.step(&mut found), 108 * 1276);
+    assert!(found.len() > 100);
+    for found in &found {
+        assert_eq!((found.nonce >> 17 & 0xFF) as usize / 2, found.chip);
+        assert!(found.nonce >> 25 < 80);
+        let response = found.response(&BM1368, 0x68, true);
+        assert_eq!((response.as_bytes()[7] & 0xF0) >> 1, 0x68);
+        assert_eq!(response.as_bytes()[7] & 0x0F, found.sub_core);
     }
 }

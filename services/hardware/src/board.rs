@@ -103,7 +103,7 @@ impl Board {
     /// As [`Board::make_safe`], for a caller that may break off: `state` holds what was reached until then.
     pub(crate) async fn make_safe_into(&mut self, state: &mut SafeState) {
         let off = self.rail.switch_off(&mut self.controller).await;
-        let silent = matches!(off, Err(BoardError::Silent { .. } | BoardError::Port(_)));
+        let silent = off.as_ref().is_err_and(BoardError::is_silence);
         let off = state.note("rail", off).is_some();
         if silent {
             return;
@@ -188,18 +188,63 @@ impl Board {
         volts <= self.nominal_volts * OFF_SHARE
     }
 
-    /// Everything that the limits are about. A device that does not answer leaves its values out.
+    /// Everything that the limits are about. A device that does not answer leaves its values out; a controller that does not is not asked for the rest, so that a look takes no longer than one
+    /// request with its tries.
     pub(crate) async fn sample(&mut self) -> Sample {
-        let rail_volts = self.rail.volts(&mut self.controller).await;
-        if let Err(error @ (BoardError::Silent { .. } | BoardError::Port(_))) = &rail_volts {
-            return Sample { silent: Some(error.to_string()), ..Default::default() };
-        }
-        Sample {
+        let looked = self.look().await;
+        looked.unwrap_or_else(|silent| Sample { silent: Some(silent.to_string()), ..Default::default() })
+    }
+
+    async fn look(&mut self) -> Result<Sample, BoardError> {
+        Ok(Sample {
             silent: None,
-            rail_volts: rail_volts.ok(),
-            fan_rpm: self.fan.rpm(&mut self.controller).await.ok(),
-            chip_celsius: self.fan.chip_celsius(&mut self.controller).await.ok().flatten(),
-            board_celsius: self.fan.board_celsius(&mut self.controller).await.ok(),
-        }
+            rail_volts: unless_silent(self.rail.volts(&mut self.controller).await)?,
+            fan_rpm: unless_silent(self.fan.rpm(&mut self.controller).await)?,
+            chip_celsius: unless_silent(self.fan.chip_celsius(&mut self.controller).await)?.flatten(),
+            board_celsius: unless_silent(self.fan.board_celsius(&mut self.controller).await)?,
+        })
+    }
+}
+
+/// `None`: the device did not answer. Errors: the controller did not.
+fn unless_silent<T>(result: Result<T, BoardError>) -> Result<Option<T>, BoardError> {
+    match result {
+        Err(error) if error.is_silence() => Err(error),
+        result => Ok(result.ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    #[tokio::test]
+    async fn a_controller_that_falls_silent_in_the_middle_of_a_look_is_not_asked_for_the_rest() {
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+        let shipped = include_str!("../../../overlay/etc/adit/machines/bench-bitaxe.toml");
+        let profile = Profile::parse(&shipped.replace("/tmp/adit/board", &near)).unwrap();
+        let mut board = Board::open(&profile).unwrap();
+        let controller = std::thread::spawn(move || {
+            let mut request = [0; 64];
+            let length = rustix::io::read(&far, &mut request).unwrap();
+            assert!(length > 2);
+            // 1.15 V: the rail is well, and nothing more is said.
+            rustix::io::write(&far, &[2, 0, request[2], 0x4d, 0x02]).unwrap();
+            far
+        });
+        let began = Instant::now();
+        let sample = board.sample().await;
+        let silent = sample.silent.as_deref();
+        assert_eq!(silent, Some("board controller silent: no answer to 3 requests"), "{sample:?}");
+        assert!(
+            began.elapsed() < Duration::from_millis(2200),
+            "one request with its tries: {:?}",
+            began.elapsed()
+        );
+        drop(controller.join().unwrap());
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
+    notify,
     port::{Port, PortError},
     profile::ChainProfile,
     status::{Stage, Status},
@@ -23,8 +24,8 @@ use crate::{
 /// Version bits that chips roll until a work says otherwise (BIP 320).
 const ALL_VERSION_BITS: u32 = 0x1fff_e000;
 
-/// Eleven bytes have left the slowest line.
-const SLOWING: Duration = Duration::from_millis(5);
+/// For what stands between the kernel and the line, before the port is closed: USB adapters hold bytes back for up to 16 ms.
+const SLOWING: Duration = Duration::from_millis(100);
 
 /// Why a chain is given up. The machine takes power off and tries again later.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +105,9 @@ pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> 
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
         let port = Port::open(&profile.port, baud)?;
         port.write(frame.as_bytes()).await?;
+        port.drained().await;
         sleep(SLOWING).await;
+        notify::progress();
     }
     Ok(())
 }
@@ -129,28 +132,22 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Takes responses until none has come for `silence`, at most until `deadline`.
+    /// Takes responses until none has come for `patience`, or for `silence` once `each` has said that all have come that should; at most until `deadline`.
     async fn receive_until_silent(
         &mut self,
-        first: Duration,
+        patience: Duration,
         silence: Duration,
         deadline: Duration,
-        mut each: impl FnMut(Response),
+        mut each: impl FnMut(Response) -> bool,
     ) -> Result<(), ChainFault> {
         let end = Instant::now() + deadline;
-        let mut patience = first;
+        let mut complete = false;
         while Instant::now() < end {
-            let mut heard = false;
-            let one = self.receive(|_, response, _| {
-                heard = true;
-                each(response);
-            });
-            match timeout(patience, one).await {
+            let wait = if complete { silence } else { patience };
+            let some = self.receive(|_, response, _| complete = each(response));
+            match timeout(wait, some).await {
                 Ok(result) => result?,
                 Err(_silent) => return Ok(()),
-            }
-            if heard {
-                patience = silence;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! A serial port that is ours alone: locked, non-blocking, every wait bounded.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -8,13 +9,22 @@ use std::{
 };
 
 use adit_sys::tty;
-use rustix::fs::{FlockOperation, flock};
-use tokio::{io::unix::AsyncFd, time::timeout};
+use rustix::{
+    fs::{FlockOperation, flock},
+    termios::{QueueSelector, tcflush},
+};
+use tokio::{
+    io::unix::AsyncFd,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::poll;
 
 /// The port took no byte for this long: the other end does not drain it.
 const WRITE: Duration = Duration::from_secs(1);
+
+/// Start bit, eight data bits, stop bit.
+const BITS_PER_BYTE: u32 = 10;
 
 /// How far a port's real rate may be from the one asked for: a UART samples ten bits a byte, half a bit is 5 %, both ends share it.
 const RATE_TOLERANCE_PERCENT: u32 = 2;
@@ -33,11 +43,22 @@ pub(crate) enum PortError {
     Stuck { path: PathBuf },
 }
 
-/// An open port. Dropping it releases the lock.
+/// An open port. Dropping it releases the lock, and drops what has not left yet: wait with [`Port::drained`] for bytes that matter.
 #[derive(Debug)]
 pub(crate) struct Port {
     fd: AsyncFd<OwnedFd>,
     path: PathBuf,
+    baud: Cell<u32>,
+    /// When everything that was written has left at this rate. Reckoned, for a kernel's answer (TCSBRK) blocks, and a pseudo-terminal has none.
+    empty_at: Cell<Instant>,
+}
+
+impl Drop for Port {
+    /// The kernel would hold up the close, and with it this whole program, for as long as 30 s when a line that is stuck has bytes to send; power must be cut before that.
+    fn drop(&mut self) {
+        // A port that has gone away has nothing to drop.
+        let _ = tcflush(self.fd.get_ref(), QueueSelector::OFlush);
+    }
 }
 
 impl Port {
@@ -53,13 +74,24 @@ impl Port {
     pub(crate) fn open_beside(path: &Path, baud: u32) -> Result<Self, PortError> {
         let failed = |error| PortError::Open { path: path.to_owned(), error };
         let fd = tty::open(path, baud).map_err(failed)?;
-        let port = Self { fd: poll::register(fd).map_err(failed)?, path: path.to_owned() };
+        let port = Self {
+            fd: poll::register(fd).map_err(failed)?,
+            path: path.to_owned(),
+            baud: Cell::new(baud),
+            empty_at: Cell::new(Instant::now()),
+        };
         port.check_rate(baud)?;
         Ok(port)
     }
 
+    /// Waits until the last byte has left. A long chain's start-up is written in no time and takes most of a second on the wire.
+    pub(crate) async fn drained(&self) {
+        sleep_until(self.empty_at.get()).await;
+    }
+
     /// Changes the line rate. The caller has waited until the last byte left.
     pub(crate) fn set_baud(&self, baud: u32) -> Result<(), PortError> {
+        self.baud.set(baud);
         tty::set_baud(self.fd.get_ref(), baud).map_err(|error| self.failed(error))?;
         self.check_rate(baud)
     }
@@ -90,6 +122,9 @@ impl Port {
                 .await
                 .map_err(|_| PortError::Stuck { path: self.path.clone() })??;
             bytes = &bytes[written..];
+            let bits = written as u64 * u64::from(BITS_PER_BYTE);
+            let took = Duration::from_micros(bits * 1_000_000 / u64::from(self.baud.get().max(1)));
+            self.empty_at.set(self.empty_at.get().max(Instant::now()) + took);
         }
         Ok(())
     }
@@ -116,5 +151,43 @@ impl Port {
 
     fn failed(&self, error: io::Error) -> PortError {
         PortError::Io { path: self.path.clone(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    fn port(baud: u32) -> (OwnedFd, Port) {
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        rustix::io::ioctl_fionbio(&far, true).unwrap();
+        let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+        let port = Port::open(Path::new(&near), baud).unwrap();
+        (far, port)
+    }
+
+    #[tokio::test]
+    async fn bytes_that_a_stuck_line_did_not_take_do_not_hold_up_the_close() {
+        let (far, port) = port(115_200);
+        port.write(&[0x55; 300]).await.unwrap();
+        drop(port);
+        let mut left = [0; 512];
+        assert!(rustix::io::read(&far, &mut left).is_err(), "nothing waits to be sent");
+    }
+
+    #[tokio::test]
+    async fn drained_is_when_the_last_bit_has_left() {
+        let (_far, port) = port(115_200);
+        let began = Instant::now();
+        for _ in 0..10 {
+            port.write(&[0x55; 115]).await.unwrap();
+        }
+        port.drained().await;
+        let took = began.elapsed();
+        assert!(took >= Duration::from_micros(99_800), "1150 bytes of ten bits take 99.8 ms: {took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }

@@ -155,6 +155,9 @@ pub struct ChainProfile {
     pub work_interval_ms: u32,
     /// Pause after each register write.
     pub write_gap_ms: u32,
+    /// Pause after each chip's cores have been started.
+    #[serde(default = "cautious_gap")]
+    pub chip_gap_ms: u32,
     pub ramp: Ramp,
 }
 
@@ -165,6 +168,11 @@ pub struct Ramp {
     pub start_mhz: f64,
     pub step_mhz: f64,
     pub step_ms: u32,
+}
+
+/// As ESP-Miner does with BM1368.
+fn cautious_gap() -> u32 {
+    500
 }
 
 fn silicon() -> u8 {
@@ -224,6 +232,7 @@ impl ChainProfile {
             ticket_bits: self.ticket_bits,
             version_mask,
             baud_divider: self.baud_divider(),
+            chip_gap_ms: self.chip_gap_ms,
             ramp: init::Ramp {
                 start: kilohertz(self.ramp.start_mhz),
                 step: kilohertz(self.ramp.step_mhz),

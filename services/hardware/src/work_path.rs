@@ -115,8 +115,10 @@ impl WorkPath {
         self.changed[usize::from(chain)].notified().await;
     }
 
-    /// A nonce for the holder of `path`; one for a holder before is dropped.
+    /// A nonce for the holder of `path`; one for a holder before is dropped. Credits that the miner did not take earlier go first: a miner without credit sends no work, so nothing else would
+    /// bring them up again while the chips go on reporting.
     pub(crate) fn nonce(&self, path: u32, nonce: Nonce) {
+        self.announce();
         if self.epoch().path == path && !self.send(&FromHardware::Nonce(nonce)) {
             self.count(|counters| counters.dropped += 1);
         }
@@ -208,5 +210,64 @@ impl WorkPath {
         let mut counters = self.counters.get();
         change(&mut counters);
         self.counters.set(counters);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nonce(sequence: u32) -> Nonce {
+        Nonce {
+            chain: 0,
+            generation: 1,
+            sequence,
+            nonce: 0,
+            version: 0,
+            chip: 0,
+            core: 0,
+            small_core: 0,
+            received_us: 0,
+        }
+    }
+
+    fn work() -> Work {
+        Work {
+            chain: 0,
+            generation: 1,
+            sequence: 1,
+            version: 0,
+            version_mask: 0,
+            ntime: 0,
+            nbits: 0,
+            prev_hash: [0; 32],
+            merkle_root: [0; 32],
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credit_that_a_stalled_miner_missed_comes_before_the_next_nonce() {
+        let path = WorkPath::new(1);
+        let (ours, miner) = seqpacket::pair().unwrap();
+        path.begin(ours);
+        path.take(ToHardware::Work(work()).encode().as_bytes());
+        let of = path.epoch().path;
+        while path.counters.get().dropped == 0 {
+            path.nonce(of, nonce(1));
+        }
+        path.written(0, path.epoch(), &work());
+        let mut packet = [0; MAX_LEN];
+        let mut drain = || {
+            std::iter::from_fn(|| {
+                seqpacket::receive(&miner, &mut packet).ok().map(|length| packet[..length].to_vec())
+            })
+            .map(|packet| FromHardware::decode(&packet).unwrap())
+            .collect::<Vec<_>>()
+        };
+        let stalled = drain();
+        assert!(!stalled.iter().any(|frame| matches!(frame, FromHardware::Credit { .. })), "it did not fit");
+        path.nonce(of, nonce(1));
+        let credit = FromHardware::Credit { chain: 0, generation: 1, sequence: 3 };
+        assert_eq!(drain(), [credit, FromHardware::Nonce(nonce(1))]);
     }
 }

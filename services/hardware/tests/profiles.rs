@@ -18,7 +18,7 @@ fn every_shipped_profile_loads_and_is_named_like_its_file() {
         assert_eq!(profile.name, path.file_stem().unwrap().to_str().unwrap());
         count += 1;
     }
-    assert!(count >= 2);
+    assert!(count >= 4);
 }
 
 #[test]
@@ -28,7 +28,11 @@ fn a_wrong_value_is_answered_with_its_line_and_what_would_be_right() {
         ("max_volts = 1.25", "max_volts = 5.0", "max_volts: 5 is not within 0.5 to 1.5"),
         ("mhz = 525.0", "mhz = 700.0", "mhz: 700 is not within 50 to 600"),
         ("mhz = 525.0", "mhz = nan", "mhz: NaN is not within 50 to 600"),
-        ("chip = \"BM1370\"", "chip = \"BM9999\"", "chip: \"BM9999\" is not a known chip; known: BM1370"),
+        (
+            "chip = \"BM1370\"",
+            "chip = \"BM9999\"",
+            "chip: \"BM9999\" is not a known chip; known: BM1362, BM1368, BM1370",
+        ),
         (
             "baud = 115_740",
             "baud = 230_400",
@@ -87,4 +91,13 @@ fn a_missing_table_and_a_file_that_is_not_there_are_named() {
     assert_eq!(error, "/nowhere.toml: No such file or directory (os error 2)");
     assert_eq!(Profile::path("qemu-bitaxe").to_str().unwrap(), "/etc/adit/machines/qemu-bitaxe.toml");
     assert_eq!(Profile::path("./x.toml").to_str().unwrap(), "./x.toml");
+}
+
+#[test]
+fn a_frequency_at_which_chips_would_search_each_others_nonces_is_refused() {
+    let text = std::fs::read_to_string(format!("{SHIPPED}/bench-bm1368.toml")).unwrap();
+    let text = text.replace("max_mhz = 525.0", "max_mhz = 600.0");
+    let line = text.lines().position(|line| line == "max_mhz = 600.0").unwrap() + 1;
+    let what = "max_mhz: above 577.918 each of 108 BM1368 would search nonces of its neighbour, too";
+    assert_eq!(Profile::parse(&text).unwrap_err(), (line, what.into()));
 }

@@ -40,6 +40,24 @@ pub struct Model {
     pub(crate) registers: &'static [(u8, u32)],
 }
 
+/// All models that can be simulated.
+const MODELS: [&Model; 3] = [&BM1362, &BM1368, &BM1370];
+
+/// No model has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("no chip `{name}`: there are {known}", known = MODELS.map(|model| model.name.to_ascii_lowercase()).join(", "))]
+pub struct UnknownModel {
+    name: String,
+}
+
+impl Model {
+    /// By name, in either case.
+    pub fn by_name(name: &str) -> Result<&'static Self, UnknownModel> {
+        let model = MODELS.into_iter().find(|model| model.name.eq_ignore_ascii_case(name));
+        model.ok_or_else(|| UnknownModel { name: name.into() })
+    }
+}
+
 /// Antminer S21 Pro, S21 XP, Bitaxe Gamma.
 pub const BM1370: Model = Model {
     name: "BM1370",
@@ -55,6 +73,53 @@ pub const BM1370: Model = Model {
     clock_select: 0x0B,
     cores_released: 0x0000_01F0,
     report_quarters: true,
+    registers: &[
+        (0x00, 0),
+        (0x04, 0),
+        (0x08, 0),
+        (0x0C, 0),
+        (0x10, 0),
+        (0x14, 0),
+        (0x18, 0x0000_C100),
+        (0x28, 0x0130_1A00),
+        (0x2C, 0),
+        (0x3C, 0),
+        (0x4C, 0),
+        (0x54, 0),
+        (0x58, 0),
+        (0x68, 0),
+        (0x88, 0),
+        (0x89, 0),
+        (0x8A, 0),
+        (0x8B, 0),
+        (0x8C, 0),
+        (0xA4, 0),
+        (0xA8, 0x0007_0000),
+        (0xB0, 0),
+        (0xB4, 0),
+        (0xB8, 0),
+        (0xB9, 0),
+        (0xBA, 0),
+        (0xBB, 0),
+        (0xBD, 0),
+    ],
+};
+
+/// Antminer S21 and T21, Bitaxe Supra.
+pub const BM1368: Model = Model {
+    name: "BM1368",
+    id: 0x1368,
+    id_extra: 0x00,
+    cores: 80,
+    sub_cores: 16,
+    small_cores: 1276,
+    nonce_space: NonceSpace::Address,
+    job_id_shift: 1,
+    job_id_mask: 0xF0,
+    pll: PllLimits { feedback: (144, 235), vco_mhz: (1800.0, 3200.0) },
+    clock_select: 0x0B,
+    cores_released: 0x0000_01F0,
+    report_quarters: false,
     registers: &[
         (0x00, 0),
         (0x04, 0),

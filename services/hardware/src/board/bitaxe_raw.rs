@@ -50,6 +50,13 @@ pub(crate) enum BoardError {
     StillOn { volts: f64 },
 }
 
+impl BoardError {
+    /// The controller itself does not answer, so that nothing behind it can be reached.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Silent { .. } | Self::Port(_))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct BitaxeRaw {
     port: Port,

@@ -14,8 +14,8 @@ use tracing::info;
 use super::{ALL_VERSION_BITS, Chain, ChainFault, Oddity};
 use crate::status::Stage;
 
-/// How long the nearest chip may take for its first answer, and the pause that means that all have answered. An answer takes 1 ms on the slowest line.
-const FIRST_ANSWER: Duration = Duration::from_millis(500);
+/// How long the next answer may take while some are missing, and the pause that means that no more will come. An answer takes 1 ms on the slowest line.
+const NEXT_ANSWER: Duration = Duration::from_millis(500);
 const SILENCE: Duration = Duration::from_millis(50);
 /// A line that never falls silent is not a chain.
 const COUNTING: Duration = Duration::from_secs(5);
@@ -51,7 +51,10 @@ impl Chain<'_> {
                     self.count(frame.as_bytes()).await?;
                 }
                 Action::RampBegins => self.status.stage_of(self.index, Stage::Ramp),
-                Action::Wait { ms } => sleep(Duration::from_millis(ms.into())).await,
+                Action::Wait { ms } => {
+                    self.port.drained().await;
+                    sleep(Duration::from_millis(ms.into())).await;
+                }
                 Action::HostBaud(baud) => {
                     self.port.set_baud(baud)?;
                     self.port.discard_input()?;
@@ -81,11 +84,9 @@ impl Chain<'_> {
     /// After everything: every chip is there, has its own address, and understands the line rate.
     async fn check_addresses(&mut self) -> Result<(), ChainFault> {
         let heard = self.count(command::read(Target::All, register::CHIP_ID).as_bytes()).await?;
-        let distinct: u32 = heard.addresses.iter().map(|word| word.count_ones()).sum();
-        if distinct != u32::from(self.profile.chips) {
-            return Err(ChainFault::Addresses);
-        }
-        Ok(())
+        let chips = self.profile.chips;
+        let all = (0..chips).all(|place| heard.has(adit_asic::address(place, chips)));
+        if all { Ok(()) } else { Err(ChainFault::Addresses) }
     }
 
     /// Asks all chips who they are until as many answer as there should be.
@@ -95,10 +96,14 @@ impl Chain<'_> {
         let mut stranger = None;
         for _ in 0..COUNTS {
             self.port.write(question).await?;
+            self.port.drained().await;
             let mut heard = Heard::default();
             let id = self.chip.id;
-            self.receive_until_silent(FIRST_ANSWER, SILENCE, COUNTING, |response| heard.add(response, id))
-                .await?;
+            let each = |response| {
+                heard.add(response, id);
+                heard.chips >= expected
+            };
+            self.receive_until_silent(NEXT_ANSWER, SILENCE, COUNTING, each).await?;
             for _ in 0..heard.others {
                 self.impossible(Oddity::Register, "an answer to no question");
             }
@@ -132,5 +137,9 @@ impl Heard {
             // A chip that was not reset may still be hashing.
             Response::Nonce { .. } => {}
         }
+    }
+
+    fn has(&self, address: u8) -> bool {
+        self.addresses[usize::from(address >> 6)] >> (address & 63) & 1 != 0
     }
 }

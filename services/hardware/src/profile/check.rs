@@ -120,6 +120,11 @@ impl ChainProfile {
         is.range(&key("chips"), self.chips, 1, 128);
         is.range(&key("max_mhz"), self.max_mhz, 50.0, 1000.0);
         is.range(&key("mhz"), self.mhz, 50.0, self.max_mhz);
+        let fastest = chip.fastest(self.chips).mhz();
+        is.that(self.max_mhz <= fastest, &key("max_mhz"), || {
+            let (chips, name) = (self.chips, chip.name);
+            format!("above {fastest} each of {chips} {name} would search nonces of its neighbour, too")
+        });
         let reset = register::baud(register::RESET_DIVIDER);
         is.that(divider(self.baud).is_some(), &key("baud"), || {
             format!("{} is not 25 MHz / (8 · n): 3125000, 1562500, 1041666, …, {reset}", self.baud)
@@ -136,6 +141,7 @@ impl ChainProfile {
             format!("{own} is not below {epoch}, after which a {} has searched a job through", chip.name)
         });
         is.range(&key("write_gap_ms"), self.write_gap_ms, 0, 1000);
+        is.range(&key("chip_gap_ms"), self.chip_gap_ms, 0, 1000);
         is.range(&key("ramp.step_mhz"), self.ramp.step_mhz, 1.0, 100.0);
         is.range(&key("ramp.step_ms"), self.ramp.step_ms, 0, 10_000);
         is.range(&key("ramp.start_mhz"), self.ramp.start_mhz, 50.0, self.mhz);

@@ -14,7 +14,7 @@ use adit_bus::{
     hardware::{HardwareControlDoorProxy, HardwareStatus, HardwareStatusDoorProxy},
 };
 use adit_hardware::{Doors, profile::Profile};
-use adit_simulator::{Config, Endpoint, Event, Handle, Simulator, State};
+use adit_simulator::{BM1370, Config, Endpoint, Event, Handle, Model, Simulator, State};
 use adit_sys::seqpacket;
 use adit_work::frame::{FromHardware, MAX_LEN, Nonce, ToHardware, Work};
 use sha2::{Digest, Sha256};
@@ -28,13 +28,17 @@ pub struct Bench {
 
 /// A machine without power, and a profile for it: `bench-bitaxe` with `changes` (text, replacement) applied.
 pub fn bench(changes: &[(&str, &str)]) -> Bench {
+    machine("bench-bitaxe", &BM1370, 1, changes)
+}
+
+/// Likewise with a shipped profile and a chain.
+pub fn machine(profile: &str, model: &'static Model, chips: usize, changes: &[(&str, &str)]) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let port = |name: &str| directory.path().join(name);
     let config = Config::bitaxe(Endpoint::Pty(port("chain")), Endpoint::Pty(port("board")));
-    let simulator = Simulator::start(&config).unwrap();
-    let shipped =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines/bench-bitaxe.toml");
-    let mut text = std::fs::read_to_string(shipped).unwrap();
+    let simulator = Simulator::start(&config.with_chain(model, chips)).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines").join(profile);
+    let mut text = std::fs::read_to_string(shipped.with_extension("toml")).unwrap();
     text = text.replace("/tmp/adit/", &format!("{}/", directory.path().display()));
     for (from, to) in changes {
         assert!(text.contains(from), "{from}");

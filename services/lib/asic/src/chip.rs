@@ -1,11 +1,21 @@
-//! A chip as a row of data. BM1362, BM1366 and BM1368 are further rows.
+//! A chip as a row of data: what the rows say. The rows themselves are in [`crate::models`].
 
 use crate::{
-    Frame, Job, KiloHertz, OutOfRange, Pll, PllEncoding, PllLimits, command,
+    Frame, Job, KiloHertz, OutOfRange, Pll, PllLimits, command,
     command::Target,
     init::Step,
-    register::{self, ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, SOFT_RESET},
+    models::CHIPS,
+    register::{self, CRYSTAL_HZ},
 };
+
+/// A core's number is nonce bits 31..25 (most significant byte first); below it the core counts.
+const COUNTER_BITS: u32 = 25;
+/// Of a chip's address, bit 0 is this bit of the nonce.
+const ADDRESS_SHIFT: u32 = 17;
+/// The job id's four bits in the job byte begin here.
+const JOB_ID_SHIFT: u32 = 3;
+/// A sweep runs this much longer than [`register::HASH_COUNTING`] says, in its ticks. Source: measured by others on silicon, `docs/asic.md`.
+const SWEEP_OVERRUN: u64 = 130;
 
 /// Everything in which one chip of the family differs from another.
 #[derive(Debug)]
@@ -15,7 +25,7 @@ pub struct Chip {
     pub id: u16,
     /// Cores that hash, for the nominal hash rate: one hash a clock each.
     pub small_cores: u32,
-    /// Small cores of one core; they share the versions of a job.
+    /// Small cores of one core, 8 or 16; they share the versions of a job.
     pub sub_cores: u8,
     pub pll: PllLimits,
     /// The job byte's next value is this much higher, modulo 128.
@@ -78,11 +88,13 @@ impl Chip {
 
     /// Reads the fields of [`crate::Response::Nonce`].
     pub fn nonce_report(&self, nonce: [u8; 4], excess: u8, job: u8, version_bits: u16) -> NonceReport {
+        // The small core is in the low bits, the job id directly above it.
+        let small_core = self.sub_cores - 1;
         NonceReport {
-            job: (job & 0xf0) >> 1,
+            job: (job & !small_core) >> (small_core.count_ones() - JOB_ID_SHIFT),
             nonce: u32::from_le_bytes(nonce),
             core: nonce[0] >> 1,
-            small_core: job & 0x0f,
+            small_core: job & small_core,
             excess,
             version_bits,
         }
@@ -94,10 +106,21 @@ impl Chip {
         match self.chip_field {
             ChipField::Offset => Some(((((wire >> 9) & 0xffff) * u32::from(chips)) >> 16) as u16),
             ChipField::Address => {
-                let place = ((wire >> 17) & 0xff) as u16 / u16::from(address_step(chips));
+                let place = ((wire >> ADDRESS_SHIFT) & 0xff) as u16 / u16::from(address_step(chips));
                 (place < chips).then_some(place)
             }
         }
+    }
+
+    /// The frequency above which a sweep is longer than the share of nonces that each of `chips` has: two chips would search the same ones, and a nonce would name the wrong chip.
+    pub fn fastest(&self, chips: u16) -> KiloHertz {
+        let share = match self.chip_field {
+            ChipField::Offset => (1 << COUNTER_BITS) / u64::from(chips.max(1)),
+            ChipField::Address => u64::from(address_step(chips)) << ADDRESS_SHIFT,
+        };
+        // A core tries two nonces per hash clock.
+        let ticks = 2 * (u64::from(self.hash_counting) + SWEEP_OVERRUN);
+        KiloHertz(u32::try_from(share * u64::from(CRYSTAL_HZ / 1000) / ticks).unwrap_or(u32::MAX))
     }
 
     /// The setting nearest to a frequency and the frame that sets it on all chips.
@@ -112,52 +135,12 @@ impl Chip {
     }
 }
 
+/// The address that the chip at `place` of a chain of `chips` is given.
+pub fn address(place: u16, chips: u16) -> u8 {
+    (place * u16::from(address_step(chips))) as u8
+}
+
 /// Distance of the addresses of neighbours when `chips` share the 256 addresses evenly. A chain has at most 256 chips.
 pub(crate) fn address_step(chips: u16) -> u8 {
     (256 / chips.max(1)).clamp(1, 255) as u8
 }
-
-const CHIPS: &[&Chip] = &[&BM1370];
-
-/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Source: `docs/asic.md`; start-up as captured from a single chip.
-pub static BM1370: Chip = Chip {
-    name: "BM1370",
-    id: 0x1370,
-    small_cores: 2040,
-    sub_cores: 16,
-    pll: PllLimits { feedback: 160..=239, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
-    job_step: 24,
-    job_length_byte: 0x56,
-    chip_field: ChipField::Offset,
-    hash_counting: 0x1eb5,
-    init: &[
-        Step::VersionRolling,
-        Step::VersionRolling,
-        Step::VersionRolling,
-        Step::CountChips,
-        Step::VersionRolling,
-        Step::WriteAll(SOFT_RESET, 0x0007_0000),
-        Step::WriteAll(MISC_CONTROL, 0xf000_c100),
-        Step::ChainInactive,
-        Step::SetAddresses,
-        Step::WriteAll(CORE_MAILBOX, 0x8000_8b00),
-        Step::WriteAll(CORE_MAILBOX, 0x8000_800c),
-        Step::TicketMask,
-        Step::WriteAll(IO_DRIVER, 0x0001_1111),
-        Step::EachChip(&[
-            (SOFT_RESET, 0x0007_01f0),
-            (MISC_CONTROL, 0xf000_c100),
-            (CORE_MAILBOX, 0x8000_8b00),
-            (CORE_MAILBOX, 0x8000_800c),
-            (CORE_MAILBOX, 0x8000_82aa),
-        ]),
-        Step::WriteAll(ANALOG_B9, 0x0000_4480),
-        Step::WriteAll(ANALOG_MUX, 0x0000_0002),
-        Step::WriteAll(ANALOG_B9, 0x0000_4480),
-        Step::WriteAll(CORE_MAILBOX, 0x8000_8dee),
-        Step::Ramp,
-        Step::HashCounting,
-        Step::Baud,
-        Step::VersionRolling,
-    ],
-};

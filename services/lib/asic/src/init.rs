@@ -2,7 +2,7 @@
 
 use crate::{
     Chip, Frame, KiloHertz, OutOfRange,
-    chip::address_step,
+    chip::{address, address_step},
     command::{self, Target},
     register,
 };
@@ -16,6 +16,7 @@ pub enum Step {
     VersionRolling,
     CountChips,
     ChainInactive,
+    /// For every address of the chain's distance, also those behind its end: nobody takes them. Source: captures of two long chains.
     SetAddresses,
     TicketMask,
     Ramp,
@@ -33,6 +34,8 @@ pub struct Setup {
     pub version_mask: u32,
     /// New divider of the line rate; `None` leaves the rate as it is after reset.
     pub baud_divider: Option<u8>,
+    /// Milliseconds after the writes of [`Step::EachChip`] to each chip: its cores start to draw current.
+    pub chip_gap_ms: u32,
     pub ramp: Ramp,
 }
 
@@ -53,10 +56,11 @@ pub enum Action {
     CountChips(Frame),
     /// The ramp begins.
     RampBegins,
+    /// So long after the last frame has left.
     Wait {
         ms: u32,
     },
-    /// When the last frame has left: set the host's side to this rate.
+    /// Set the host's side to this rate.
     HostBaud(u32),
 }
 
@@ -67,15 +71,18 @@ const BAUD_CHANGE_MS: u32 = 60;
 pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
     let mut actions = Vec::new();
     let all = |register, value| Action::Send(command::write(Target::All, register, value));
-    let addresses = (0..setup.chips).map(|place| (place * u16::from(address_step(setup.chips))) as u8);
+    let chips = setup.chips;
     for step in chip.init {
         match *step {
             Step::WriteAll(register, value) => actions.push(all(register, value)),
             Step::EachChip(writes) => {
-                for address in addresses.clone() {
-                    actions.extend(writes.iter().map(|(register, value)| {
-                        Action::Send(command::write(Target::Chip(address), *register, *value))
-                    }));
+                for place in 0..chips {
+                    let target = Target::Chip(address(place, chips));
+                    let write = |(register, value): &(u8, u32)| command::write(target, *register, *value);
+                    actions.extend(writes.iter().map(write).map(Action::Send));
+                    if setup.chip_gap_ms > 0 {
+                        actions.push(Action::Wait { ms: setup.chip_gap_ms });
+                    }
                 }
             }
             Step::VersionRolling => {
@@ -86,7 +93,8 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             }
             Step::ChainInactive => actions.push(Action::Send(command::chain_inactive())),
             Step::SetAddresses => {
-                actions.extend(addresses.clone().map(|address| Action::Send(command::set_address(address))));
+                let slots = 0..256 / u16::from(address_step(chips));
+                actions.extend(slots.map(|place| Action::Send(command::set_address(address(place, chips)))));
             }
             Step::TicketMask => {
                 actions.push(all(register::TICKET_MASK, register::ticket_mask(setup.ticket_bits)));

@@ -10,13 +10,15 @@ mod crc;
 mod frame;
 pub mod init;
 mod job;
+mod models;
 mod pll;
 pub mod register;
 mod response;
 
-pub use chip::{BM1370, Chip, ChipField, NonceReport};
+pub use chip::{Chip, ChipField, NonceReport, address};
 pub use crc::{crc5, crc16};
 pub use frame::Frame;
 pub use job::{Job, rolled_version};
+pub use models::{BM1362, BM1368, BM1370};
 pub use pll::{KiloHertz, OutOfRange, Pll, PllEncoding, PllLimits};
 pub use response::{Counters, Parser, Response, Width};

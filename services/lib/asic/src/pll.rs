@@ -58,12 +58,12 @@ pub struct Pll {
 pub struct OutOfRange(pub KiloHertz);
 
 impl Pll {
-    /// The setting nearest to `target`. Ties go to the lower VCO, then to the smaller post dividers.
+    /// The setting nearest to `target`. Ties go to the lower VCO, then to the smaller post dividers, then to the reference divider 2, which all captures have but one.
     ///
     /// The first post divider is larger than the second, as the firmwares that these chips are known from have it.
     pub fn nearest(target: KiloHertz, limits: &PllLimits) -> Result<Self, OutOfRange> {
         let mut best: Option<(Self, Rank)> = None;
-        for reference in 1..=2 {
+        for reference in [2, 1] {
             for post1 in 1..=7 {
                 for post2 in 1..post1 {
                     let divider = u64::from(reference) * u64::from(post1) * u64::from(post2);

@@ -1,7 +1,7 @@
 //! Responses as captured, the parser amid disturbance, and the worked example from job frame to hash.
 #![allow(clippy::unwrap_used)]
 
-use adit_asic::{BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version};
+use adit_asic::{BM1362, BM1368, BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -65,10 +65,35 @@ fn captured_nonces_of_bm1370_are_read() {
         );
         assert_eq!(BM1370.place(report.nonce, 1), Some(0));
     }
-    // BM1362: the frame is the same, the fields mean other things.
+}
+
+/// Captured from an S19j Pro, and read by its source: core 0x36, address DC, so chip 110 of 126.
+#[test]
+fn the_captured_nonce_of_a_bm1362_names_its_chip() {
     let bm1362 = one(Width::Eleven, "AA55 6DB88EE1 01 04 0354 94");
     let raw = [0x6d, 0xb8, 0x8e, 0xe1];
     assert_eq!(bm1362, Response::Nonce { nonce: raw, excess: 1, job: 4, version_bits: 0x0354 });
+    let report = BM1362.nonce_report(raw, 1, 4, 0x0354);
+    assert_eq!((report.nonce, report.job, report.core, report.small_core), (0xe18e_b86d, 0, 0x36, 4));
+    assert_eq!(BM1362.place(report.nonce, 126), Some(110));
+    assert_eq!(BM1362.place(report.nonce, 108), None, "a chain of 108 has no chip 110");
+}
+
+/// The job byte as the host sent it comes back in different places: BM1362 in bits 7..3 as it is, BM1368 and BM1370 shifted left by one.
+#[test]
+fn job_bytes_are_found_in_the_responses_of_each_chip() {
+    for (chip, response, job, small_core) in [
+        (&BM1362, 0x7d, 0x78, 5),
+        (&BM1362, 0x08, 0x08, 0),
+        (&BM1368, 0xd2, 0x68, 2),
+        (&BM1368, 0x3f, 0x18, 15),
+        (&BM1370, 0xd2, 0x68, 2),
+    ] {
+        let report = chip.nonce_report([0; 4], 0, response, 0);
+        assert_eq!((report.job, report.small_core), (job, small_core), "{} {response:02x}", chip.name);
+    }
+    assert_eq!([BM1362.next_job(0), BM1368.next_job(0)], [8, 24]);
+    assert_eq!([BM1362.next_job(0x78), BM1368.next_job(0x68)], [0, 0]);
 }
 
 /// Shown by their source without preamble; residue 0 all the same.
@@ -181,16 +206,18 @@ fn a_version_bit_that_the_mask_forbids_is_refused() {
 
 #[test]
 fn job_ids_are_sixteen_and_each_has_its_slot() {
-    let mut job = 0;
-    let mut slots = Vec::new();
-    for _ in 0..16 {
-        slots.push(BM1370.job_slot(job));
-        assert_eq!((job << 1) & 0xf0, job << 1, "the response shows the job byte in its upper half");
-        job = BM1370.next_job(job);
+    for chip in [&BM1362, &BM1368, &BM1370] {
+        let mut job = 0;
+        let mut slots = Vec::new();
+        for _ in 0..16 {
+            slots.push(chip.job_slot(job));
+            assert_eq!(job & 0x87, 0, "the id is in bits 6..3 of the job byte");
+            job = chip.next_job(job);
+        }
+        assert_eq!(job, 0);
+        slots.sort_unstable();
+        assert_eq!(slots, (0..16).collect::<Vec<_>>());
     }
-    assert_eq!(job, 0);
-    slots.sort_unstable();
-    assert_eq!(slots, (0..16).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! Chains at their full length: every chip is found and addressed, and every nonce is put down to the chip that found it.
+//!
+//! Their start-up takes most of a second on the wire, longer than any pause in it: a host that changes its rate too early is not understood, and the machine counts garbled bytes.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+
+use std::collections::{HashMap, HashSet};
+
+use adit_simulator::{BM1362, BM1368, Event, Fault, Model};
+use bench::{Bench, QUICK, machine, zero_bits};
+
+/// How the simulated machine has come through the start-up.
+struct Expected {
+    profile: &'static str,
+    model: &'static Model,
+    chips: usize,
+    mhz: f64,
+    baud: u32,
+}
+
+const S19J_PRO: Expected =
+    Expected { profile: "bench-bm1362", model: &BM1362, chips: 126, mhz: 525.0, baud: 3_125_000 };
+const S21: Expected =
+    Expected { profile: "bench-bm1368", model: &BM1368, chips: 108, mhz: 490.0, baud: 1_041_666 };
+
+async fn brings_up_and_hashes(expected: &Expected) {
+    let bench = machine(expected.profile, expected.model, expected.chips, &[]);
+    let _driver = bench.drive();
+    let status = bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let chain = &status.chains[0];
+    assert_eq!(
+        (chain.chips_found, chain.mhz, chain.baud),
+        (expected.chips as u16, expected.mhz, expected.baud)
+    );
+    let truth = bench.state().chain;
+    assert_eq!((truth.addressed, truth.baud, truth.mhz), (expected.chips, expected.baud, expected.mhz));
+    assert_eq!((truth.response_bytes, truth.ticket_bits, truth.version_mask), (11, 4, 0xffff));
+
+    let mut miner = bench.miner().await;
+    let nonces = miner.mine(1, 1, 12).await;
+    let finders = finders(&bench);
+    let mut chips = HashSet::new();
+    for (nonce, work) in &nonces {
+        assert!(zero_bits(nonce, work) >= 20, "{nonce:?}");
+        let finder = finders[&format!("{:08x}", nonce.nonce)];
+        assert_eq!(usize::from(nonce.chip), finder, "{nonce:?}");
+        chips.insert(nonce.chip);
+    }
+    assert!(chips.len() >= 5, "all from few chips: {chips:?}");
+    let truth = bench.state().chain;
+    assert_eq!(
+        (truth.crc_errors, truth.garbled_bytes, truth.protocol_errors, truth.dropped_responses),
+        (0, 0, 0, 0),
+        "{:#?}",
+        bench.events()
+    );
+    let chain = &bench.status().await.chains[0];
+    assert_eq!((chain.crc_errors, chain.impossible), (0, 0));
+}
+
+/// The place of the chip that found each nonce, from the machine's own record.
+fn finders(bench: &Bench) -> HashMap<String, usize> {
+    let found = |event| match event {
+        Event::Nonce { nonce, chip, .. } => Some((nonce, chip)),
+        _ => None,
+    };
+    bench.events().into_iter().filter_map(found).collect()
+}
+
+#[tokio::test]
+async fn a_chain_of_126_bm1362_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S19J_PRO).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_108_bm1368_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S21).await;
+}
+
+#[tokio::test]
+async fn chips_missing_at_the_far_end_are_counted_and_the_chain_is_not_run() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    bench.simulator.fault(Fault::MissingChips(3));
+    let _driver = bench.drive();
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert_eq!(status.fault, "chain 0: 123 of 126 BM1362 answered");
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::MissingChips(0));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}

@@ -1,0 +1,133 @@
+//! The rows: one chip each. Sources: `docs/asic.md`.
+
+use crate::{
+    Chip, ChipField, PllEncoding, PllLimits,
+    init::Step,
+    register::{ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, SOFT_RESET},
+};
+
+/// All of them, for look-ups by name.
+pub(crate) const CHIPS: &[&Chip] = &[&BM1362, &BM1368, &BM1370];
+
+/// BM1362: Antminer S19j Pro. Start-up as captured from a chain of 126, in 42 domains of three; stock firmware sets up nothing at the borders of domains.
+pub static BM1362: Chip = Chip {
+    name: "BM1362",
+    id: 0x1362,
+    small_cores: 514,
+    sub_cores: 8,
+    pll: PllLimits { feedback: 16..=250, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
+    job_step: 8,
+    job_length_byte: 0x56,
+    chip_field: ChipField::Address,
+    hash_counting: 0x1381,
+    init: &[
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::WriteAll(SOFT_RESET, 0x0000_0000),
+        Step::WriteAll(MISC_CONTROL, 0xb000_c100),
+        Step::ChainInactive,
+        Step::SetAddresses,
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8540),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8008),
+        Step::TicketMask,
+        Step::WriteAll(ANALOG_MUX, 0x0000_0003),
+        Step::WriteAll(IO_DRIVER, 0x0001_1111),
+        Step::Baud,
+        Step::Ramp,
+        Step::EachChip(&[
+            (SOFT_RESET, 0x0000_0002),
+            (MISC_CONTROL, 0xb000_c100),
+            (CORE_MAILBOX, 0x8000_8540),
+            (CORE_MAILBOX, 0x8000_8008),
+            (CORE_MAILBOX, 0x8000_82aa),
+        ]),
+        Step::HashCounting,
+        Step::VersionRolling,
+    ],
+};
+
+/// BM1368: Antminer S21 and T21, Bitaxe Supra. Start-up as ESP-Miner does it for one to six chips; no capture of a board of 108 is published.
+pub static BM1368: Chip = Chip {
+    name: "BM1368",
+    id: 0x1368,
+    small_cores: 1276,
+    sub_cores: 16,
+    pll: PllLimits { feedback: 144..=235, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
+    job_step: 24,
+    job_length_byte: 0x56,
+    chip_field: ChipField::Address,
+    hash_counting: 0x15a4,
+    init: &[
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::ChainInactive,
+        Step::WriteAll(SOFT_RESET, 0x0007_0000),
+        Step::WriteAll(MISC_CONTROL, 0xff0f_c100),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8b00),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8018),
+        Step::TicketMask,
+        Step::WriteAll(ANALOG_MUX, 0x0000_0003),
+        Step::WriteAll(IO_DRIVER, 0x0211_1111),
+        Step::SetAddresses,
+        Step::EachChip(&[
+            (SOFT_RESET, 0x0007_01f0),
+            (MISC_CONTROL, 0xf000_c100),
+            (CORE_MAILBOX, 0x8000_8b00),
+            (CORE_MAILBOX, 0x8000_8018),
+            (CORE_MAILBOX, 0x8000_82aa),
+        ]),
+        Step::TicketMask,
+        Step::Ramp,
+        Step::HashCounting,
+        Step::VersionRolling,
+        Step::Baud,
+    ],
+};
+
+/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Source: `docs/asic.md`; start-up as captured from a single chip.
+pub static BM1370: Chip = Chip {
+    name: "BM1370",
+    id: 0x1370,
+    small_cores: 2040,
+    sub_cores: 16,
+    pll: PllLimits { feedback: 160..=239, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
+    job_step: 24,
+    job_length_byte: 0x56,
+    chip_field: ChipField::Offset,
+    hash_counting: 0x1eb5,
+    init: &[
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::VersionRolling,
+        Step::WriteAll(SOFT_RESET, 0x0007_0000),
+        Step::WriteAll(MISC_CONTROL, 0xf000_c100),
+        Step::ChainInactive,
+        Step::SetAddresses,
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8b00),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_800c),
+        Step::TicketMask,
+        Step::WriteAll(IO_DRIVER, 0x0001_1111),
+        Step::EachChip(&[
+            (SOFT_RESET, 0x0007_01f0),
+            (MISC_CONTROL, 0xf000_c100),
+            (CORE_MAILBOX, 0x8000_8b00),
+            (CORE_MAILBOX, 0x8000_800c),
+            (CORE_MAILBOX, 0x8000_82aa),
+        ]),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(ANALOG_MUX, 0x0000_0002),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8dee),
+        Step::Ramp,
+        Step::HashCounting,
+        Step::Baud,
+        Step::VersionRolling,
+    ],
+};

@@ -1,0 +1,211 @@
+//! Whole start-ups, frame by frame, against what has been captured or published (`docs/asic.md` names the sources).
+#![allow(clippy::unwrap_used)]
+
+use adit_asic::{
+    BM1362, BM1368, BM1370, Chip, KiloHertz, crc5,
+    init::{Action, Ramp, Setup, actions},
+};
+
+fn setup(chips: u16) -> Setup {
+    Setup {
+        chips,
+        ticket_bits: 8,
+        version_mask: 0x1fff_e000,
+        baud_divider: Some(0),
+        chip_gap_ms: 0,
+        ramp: Ramp {
+            start: KiloHertz(518_750),
+            step: KiloHertz(6_250),
+            step_ms: 100,
+            target: KiloHertz(525_000),
+        },
+    }
+}
+
+fn transcript(chip: &Chip, setup: &Setup) -> Vec<String> {
+    let shown = |action: &Action| match action {
+        Action::Send(frame) => format!("{frame:?}"),
+        Action::CountChips(frame) => format!("{frame:?} count"),
+        Action::RampBegins => "ramp".into(),
+        Action::Wait { ms } => format!("wait {ms}"),
+        Action::HostBaud(rate) => format!("host {rate}"),
+    };
+    actions(chip, setup).unwrap().iter().map(shown).collect()
+}
+
+/// Takes the next lines and compares them.
+fn expect(lines: &mut impl Iterator<Item = String>, golden: &[&str]) {
+    let found: Vec<String> = lines.take(golden.len()).collect();
+    assert_eq!(found, golden);
+}
+
+/// All 128 addresses of distance two, in order; some of them as captured.
+fn expect_addresses(lines: &mut impl Iterator<Item = String>) {
+    let found: Vec<String> = lines.take(128).collect();
+    for (place, captured) in [
+        (0, "55AA400500001C"),
+        (1, "55AA4005020001"),
+        (2, "55AA4005040003"),
+        (125, "55AA4005FA0000"),
+        (127, "55AA4005FE001F"),
+    ] {
+        assert_eq!(found[place], captured);
+    }
+    for (place, frame) in found.iter().enumerate() {
+        assert!(frame.starts_with(&format!("55AA4005{:02X}00", 2 * place)), "{frame}");
+    }
+}
+
+/// The same writes for every chip in order: those for the first chip as captured, the others differ in address and checksum only.
+fn expect_each_chip(lines: &mut impl Iterator<Item = String>, chips: usize, first: [&str; 5]) {
+    for place in 0..chips {
+        for captured in first {
+            let mut frame = hex::decode(captured).unwrap();
+            frame[4] = 2 * place as u8;
+            frame[10] = crc5(&frame[2..10]);
+            assert_eq!(lines.next().unwrap(), hex::encode_upper(frame), "chip {place}");
+        }
+    }
+}
+
+/// Antminer S19j Pro, 126 chips: mujina's reading of the capture (ramp: our dividers, the captured frequencies).
+#[test]
+fn the_start_of_126_bm1362_is_the_captured_one() {
+    let mut lines = transcript(&BM1362, &setup(126)).into_iter();
+    expect(
+        &mut lines,
+        &[
+            "55AA510900A49000FFFF1C",
+            "55AA520500000A count",
+            "55AA510900A49000FFFF1C",
+            "55AA510900A49000FFFF1C",
+            "55AA510900A80000000001",
+            "55AA51090018B000C10014",
+            "55AA5305000003",
+        ],
+    );
+    expect_addresses(&mut lines);
+    expect(
+        &mut lines,
+        &[
+            "55AA5109003C800085400C",
+            "55AA5109003C8000800805",
+            "55AA51090014000000FF08",
+            "55AA51090054000000031D",
+            "55AA51090058000111110D",
+            "55AA51090028113000001E",
+            "wait 60",
+            "host 3125000",
+            "ramp",
+        ],
+    );
+    assert!(lines.next().unwrap().starts_with("55AA51090008"));
+    expect(&mut lines, &["wait 100", "55AA5109000840A8023003", "wait 100"]);
+    expect_each_chip(
+        &mut lines,
+        126,
+        [
+            "55AA410900A80000000203",
+            "55AA41090018B000C1001C",
+            "55AA4109003C8000854004",
+            "55AA4109003C800080080D",
+            "55AA4109003C800082AA05",
+        ],
+    );
+    expect(&mut lines, &["55AA510900100000138108", "55AA510900A49000FFFF1C"]);
+    assert_eq!(lines.next(), None);
+}
+
+/// ESP-Miner's start of BM1368, with the addresses of a chain of 108.
+#[test]
+fn the_start_of_108_bm1368_is_the_published_one() {
+    let mut lines = transcript(&BM1368, &Setup { baud_divider: Some(2), ..setup(108) }).into_iter();
+    let roll = "55AA510900A49000FFFF1C";
+    expect(
+        &mut lines,
+        &[
+            roll,
+            roll,
+            roll,
+            roll,
+            "55AA520500000A count",
+            "55AA5305000003",
+            "55AA510900A80007000003",
+            "55AA51090018FF0FC10000",
+            "55AA5109003C80008B0012",
+            "55AA5109003C800080181F",
+            "55AA51090014000000FF08",
+            "55AA51090054000000031D",
+            "55AA510900580211111106",
+        ],
+    );
+    expect_addresses(&mut lines);
+    expect_each_chip(
+        &mut lines,
+        108,
+        [
+            "55AA410900A8000701F015",
+            "55AA41090018F000C1000C",
+            "55AA4109003C80008B001A",
+            "55AA4109003C8000801817",
+            "55AA4109003C800082AA05",
+        ],
+    );
+    expect(&mut lines, &["55AA51090014000000FF08", "ramp"]);
+    assert!(lines.next().unwrap().starts_with("55AA51090008"));
+    expect(&mut lines, &["wait 100", "55AA5109000840A8023003", "wait 100", "55AA51090010000015A40A", roll]);
+    expect(&mut lines, &["55AA510900281130020003", "wait 60", "host 1041666"]);
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn the_supply_gets_its_pause_after_each_chip() {
+    let with = transcript(&BM1368, &Setup { chip_gap_ms: 500, ..setup(108) });
+    let last_of_each = with.iter().zip(&with[1..]).filter(|(frame, _)| frame.contains("3C800082AA"));
+    assert!(last_of_each.clone().all(|(_, next)| next == "wait 500"));
+    assert_eq!(last_of_each.count(), 108);
+}
+
+/// The start-up of a Bitaxe Gamma as captured, frame by frame (ramp from 62.5 MHz; our dividers for the ramp, the same frequencies).
+#[test]
+fn the_start_of_a_single_bm1370_is_the_captured_one() {
+    let ramp = Ramp { start: KiloHertz(512_500), ..setup(1).ramp };
+    let transcript = transcript(&BM1370, &Setup { ramp, baud_divider: Some(2), ..setup(1) });
+    let golden = [
+        "55AA510900A49000FFFF1C",
+        "55AA510900A49000FFFF1C",
+        "55AA510900A49000FFFF1C",
+        "55AA520500000A count",
+        "55AA510900A49000FFFF1C",
+        "55AA510900A80007000003",
+        "55AA51090018F000C10004",
+        "55AA5305000003",
+        "55AA400500001C",
+        "55AA5109003C80008B0012",
+        "55AA5109003C8000800C11",
+        "55AA51090014000000FF08",
+        "55AA51090058000111110D",
+        "55AA410900A8000701F015",
+        "55AA41090018F000C1000C",
+        "55AA4109003C80008B001A",
+        "55AA4109003C8000800C19",
+        "55AA4109003C800082AA05",
+        "55AA510900B9000044800D",
+        "55AA510900540000000218",
+        "55AA510900B9000044800D",
+        "55AA5109003C80008DEE1B",
+        "ramp",
+    ];
+    assert_eq!(transcript[..golden.len()], golden);
+    let ramp = &transcript[golden.len()..golden.len() + 6];
+    assert_eq!(ramp[4], "55AA5109000840A8023003", "525 MHz");
+    assert!(ramp[1] == "wait 100" && ramp[0].starts_with("55AA51090008"));
+    let end = [
+        "55AA5109001000001EB50F",
+        "55AA510900281130020003",
+        "wait 60",
+        "host 1041666",
+        "55AA510900A49000FFFF1C",
+    ];
+    assert_eq!(transcript[golden.len() + 6..], end);
+}
