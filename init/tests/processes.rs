@@ -268,6 +268,24 @@ fn a_unit_without_unit_files_says_so_and_reboots() {
 }
 
 #[test]
+fn what_a_service_said_last_stands_with_the_reason_of_its_end() {
+    let Some(plan) = Plan::new("what_a_service_said_last_stands_with_the_reason_of_its_end") else { return };
+    // One process, so that message and end come together.
+    let service = plan.python(
+        "log",
+        "import os, socket\nnotify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+         notify.connect(os.environ['NOTIFY_SOCKET'])\n\
+         notify.send(b'STATUS=no \"card\"')\nos._exit(1)",
+    );
+    plan.unit("log", &format!("exec = [\"{service}\"]\nready = \"notify\"\n{QUICK}"));
+    let world = plan.start();
+    for round in 1..=10 {
+        let line = world.line(round, "service name=log state=backoff ");
+        assert!(line.ends_with("reason=\"exit code 1 (status: no 'card')\""), "{line}");
+    }
+}
+
+#[test]
 fn a_program_that_is_missing_is_named_and_tried_again() {
     let Some(plan) = Plan::new("a_program_that_is_missing_is_named_and_tried_again") else { return };
     plan.unit("miner", &format!("exec = [\"/sbin/adit-miner-that-is-not-there\"]\n{QUICK}"));
