@@ -1,5 +1,5 @@
 //! The real adit-init as PID 1 of a namespace, with programs that are not ours as services: shell, python, `systemd-notify`.
-//! Needs root; a test that is skipped says so.
+//! Needs root, and fails without; ADIT_SKIP_ROOT_TESTS=1 leaves these tests out.
 
 #![allow(clippy::unwrap_used)]
 
