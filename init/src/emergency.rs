@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use rustix::system::RebootCommand;
 
 use crate::console::Console;
+use crate::report;
 use crate::service::{SafeState, Service};
 
 /// Time for a person to read the reason.
@@ -112,7 +113,8 @@ impl Emergency {
                     }
                     Err(_) if attempt < ATTEMPTS => failed.push(safe_state),
                     Err(error) => lines.push(format!(
-                        "ERROR adit_init: safe state reason=\"emergency\" ms={ms} error=\"{error}\""
+                        "ERROR adit_init: safe state reason=\"emergency\" ms={ms} error={}",
+                        report::quoted(&error)
                     )),
                 }
             }

@@ -90,7 +90,7 @@ impl EventLoop {
             while let Ok(Some(signal)) = self.signals.next() {
                 ending = ending.or(self.take_signal(signal));
             }
-            ending = ending.or(self.reap()).or(self.take_messages());
+            ending = ending.or(self.reap());
             self.hear_of_good_boot();
             if self.console.is_behind() {
                 self.console.flush_waiting();
@@ -128,11 +128,15 @@ impl EventLoop {
         self.handle(Event::ShutDown(ending))
     }
 
-    /// Takes every child that has ended, orphans too, so that none stays as a zombie.
+    /// Takes messages, and every child that has ended, orphans too, so that none stays as a zombie.
+    ///
+    /// What a service has said before it ended counts: messages are taken when its end is seen and its number still known.
     fn reap(&mut self) -> Option<Ending> {
         let mut ending = None;
         loop {
-            let pid = match reap::next_ended() {
+            let ended = reap::next_ended();
+            ending = ending.or(self.take_messages());
+            let pid = match ended {
                 Ok(Some(pid)) => pid,
                 Ok(None) => return ending,
                 Err(error) => {

@@ -34,7 +34,7 @@ pub fn state(
         add(format_args!(" retry_ms={}", retry.as_millis()));
     }
     if let Some(reason) = reason {
-        add(format_args!(" reason={reason:?}"));
+        add(format_args!(" reason={}", quoted(reason)));
     }
     match state {
         Shown::Failed | Shown::Backoff => tracing::warn!(target: "adit_init", "{line}"),
@@ -43,17 +43,17 @@ pub fn state(
 }
 
 pub fn safe_state(reason: &str, took: Duration, result: Result<(), &str>) {
-    let ms = took.as_millis();
+    let (reason, ms) = (quoted(reason), took.as_millis());
     match result {
-        Ok(()) => tracing::info!(target: "adit_init", "safe state reason={reason:?} ms={ms}"),
+        Ok(()) => tracing::info!(target: "adit_init", "safe state reason={reason} ms={ms}"),
         Err(error) => {
-            tracing::error!(target: "adit_init", "safe state reason={reason:?} ms={ms} error={error:?}")
+            tracing::error!(target: "adit_init", "safe state reason={reason} ms={ms} error={}", quoted(error))
         }
     }
 }
 
 pub fn going_down(ending: Ending, reason: &str) {
-    tracing::info!(target: "adit_init", "shutdown ending={ending} reason={reason:?}");
+    tracing::info!(target: "adit_init", "shutdown ending={ending} reason={}", quoted(reason));
 }
 
 pub fn stuck(supervisor: &Supervisor, service: ServiceId, task: Task, pid: Pid) {
@@ -75,6 +75,26 @@ pub fn good_boot(outcome: Result<bool, GoodBootError>) {
     }
 }
 
+/// A value as `docs/console.md` has it: in double quotes, with nothing inside that a reader would have to undo.
+pub fn quoted(value: &str) -> String {
+    let plain = |c: char| match c {
+        '"' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    format!("\"{}\"", value.chars().map(plain).collect::<String>())
+}
+
 fn now_ms() -> u128 {
     clock::boottime().as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_value_ends_at_the_next_double_quote_and_the_line_at_its_end() {
+        assert_eq!(quoted("no \"card\"\n\tin C:\\ °C"), "\"no 'card'  in C:\\ °C\"");
+    }
 }

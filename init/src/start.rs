@@ -155,8 +155,8 @@ fn tell(what: &str, result: io::Result<()>) {
 fn set_switches(paths: &Paths) {
     match switches::apply(&paths.switches(), &paths.at("/proc/sys")) {
         Ok(outcome) => {
-            let (applied, absent) = (outcome.applied, outcome.absent.join(" "));
-            tracing::info!(target: "adit_init", "switches applied={applied} absent={absent:?}");
+            let (applied, absent) = (outcome.applied, report::quoted(&outcome.absent.join(" ")));
+            tracing::info!(target: "adit_init", "switches applied={applied} absent={absent}");
             for refused in outcome.refused {
                 tracing::error!(target: "adit_init", "switch refused: {refused}");
             }

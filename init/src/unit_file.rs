@@ -17,6 +17,8 @@ use crate::service::{Backoff, Readiness, SafeState, Service};
 /// A unit file is a few lines; more than this is none.
 const MAX_BYTES: u64 = 16 * 1024;
 const MAX_SERVICES: usize = 32;
+/// Entries of the folder that are looked at, of whatever kind.
+const MAX_ENTRIES: usize = 1024;
 const MAX_DOORS: usize = 16;
 /// Characters of a service's or door's name: a door's path must fit the 107 bytes of a Unix address.
 const MAX_NAME: usize = 48;
@@ -36,13 +38,11 @@ pub enum UnitError {
 /// Every unit file of a folder, in the order of their names. Services whose own file is right are returned even when another
 /// file is wrong: their safe states are wanted then.
 pub fn load(folder: &Path) -> (Vec<Service>, Vec<UnitError>) {
-    let paths = match list(folder) {
-        Ok(paths) if paths.is_empty() => return (Vec::new(), vec![UnitError::Empty(folder.to_owned())]),
-        Ok(paths) => paths,
-        Err(source) => return (Vec::new(), vec![UnitError::Read { path: folder.to_owned(), source }]),
-    };
+    let (paths, mut errors) = list(folder);
+    if paths.is_empty() && errors.is_empty() {
+        errors.push(UnitError::Empty(folder.to_owned()));
+    }
     let mut files = Vec::new();
-    let mut errors = Vec::new();
     for path in paths {
         match read(path).and_then(|source| source.parse().map(|service| (source, service))) {
             Ok(file) => files.push(file),
@@ -56,20 +56,31 @@ pub fn load(folder: &Path) -> (Vec<Service>, Vec<UnitError>) {
     (files.into_iter().map(|(_, service)| service).collect(), errors)
 }
 
-fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The folder's unit files, as far as it can be read and as many as there may be; and what was wrong with it.
+fn list(folder: &Path) -> (Vec<PathBuf>, Vec<UnitError>) {
+    let wrong = |source| UnitError::Read { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return (Vec::new(), vec![wrong(error)]),
+    };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
-        }
-        if paths.len() > MAX_SERVICES {
-            let text = format!("more than {MAX_SERVICES} unit files");
-            return Err(io::Error::new(ErrorKind::InvalidData, text));
+    let mut errors = Vec::new();
+    for entry in entries.take(MAX_ENTRIES) {
+        match entry {
+            Ok(entry) if entry.path().extension().is_some_and(|extension| extension == "toml") => {
+                paths.push(entry.path());
+            }
+            Ok(_) => {}
+            Err(error) => errors.push(wrong(error)),
         }
     }
     paths.sort();
-    Ok(paths)
+    if paths.len() > MAX_SERVICES {
+        paths.truncate(MAX_SERVICES);
+        let text = format!("more than {MAX_SERVICES} unit files");
+        errors.push(wrong(io::Error::new(ErrorKind::InvalidData, text)));
+    }
+    (paths, errors)
 }
 
 fn read(path: PathBuf) -> Result<Source, UnitError> {

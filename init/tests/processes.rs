@@ -1,5 +1,5 @@
 //! The real adit-init as PID 1 of a namespace, with programs that are not ours as services: shell, python, `systemd-notify`.
-//! Needs root; a test that is skipped says so.
+//! Needs root, and fails without; ADIT_SKIP_ROOT_TESTS=1 leaves these tests out.
 
 #![allow(clippy::unwrap_used)]
 
@@ -265,6 +265,24 @@ fn a_unit_without_unit_files_says_so_and_reboots() {
     let mut world = plan.start();
     world.line(1, "etc/adit/services: No such file or directory");
     assert_eq!(world.end(), Some(SIGHUP), "{}", world.console());
+}
+
+#[test]
+fn what_a_service_said_last_stands_with_the_reason_of_its_end() {
+    let Some(plan) = Plan::new("what_a_service_said_last_stands_with_the_reason_of_its_end") else { return };
+    // One process, so that message and end come together.
+    let service = plan.python(
+        "log",
+        "import os, socket\nnotify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+         notify.connect(os.environ['NOTIFY_SOCKET'])\n\
+         notify.send(b'STATUS=no \"card\"')\nos._exit(1)",
+    );
+    plan.unit("log", &format!("exec = [\"{service}\"]\nready = \"notify\"\n{QUICK}"));
+    let world = plan.start();
+    for round in 1..=10 {
+        let line = world.line(round, "service name=log state=backoff ");
+        assert!(line.ends_with("reason=\"exit code 1 (status: no 'card')\""), "{line}");
+    }
 }
 
 #[test]

@@ -141,7 +141,10 @@ fn a_folder_that_is_missing_empty_or_absurd_is_an_error() {
     assert_eq!(errors, ["a.toml: longer than 16384 bytes"]);
     let names: Vec<String> = (0..33).map(|n| format!("a{n}.toml")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "exec = [\"/x\"]")).collect();
-    assert_eq!(load_all(&files).1.len(), 1);
+    let (services, errors) = load_all(&files);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].ends_with(": more than 32 unit files"), "{errors:?}");
+    assert_eq!(services, 32, "their safe states are wanted");
 }
 
 proptest! {
