@@ -1,6 +1,6 @@
 //! What must not boot. Slot A is the one tampered with; slot B stays good.
 
-use adit_image::SlotFiles;
+use adit_image::{Cache, SigningKey, SlotFiles};
 use adit_lab::{
     console::Event,
     images::{Difference, Images},
@@ -8,7 +8,10 @@ use adit_lab::{
 };
 use adit_slots::Slot;
 
+use crate::flattened;
 use crate::support::{Disk, copies, release, slots_until_init, state};
+
+const SIGNATURE_OF_A: [&str; 3] = ["configurations", "conf-a", "signature-1"];
 
 /// Two good slots; A has two tries.
 fn disk(images: &Images) -> Disk {
@@ -57,12 +60,26 @@ async fn one_changed_byte_in_kernel_device_tree_or_command_line_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_boot_image_signed_by_a_stranger_is_refused() {
     let images = release();
+    let cache = Cache::open(Some(&images.folder.join("strangers-cache"))).unwrap();
+    let stranger = images.signed_by("stranger", &SigningKey::development(&cache).unwrap()).unwrap();
+    let signature = |slot: &SlotFiles, property: &str| {
+        let fit = std::fs::read(slot.boot()).unwrap();
+        fit[flattened::value(&fit, &SIGNATURE_OF_A, property)].to_vec()
+    };
+    // The same in all but the key: U-Boot finds one of the name that it knows, and it is not the one.
+    assert_eq!(signature(&stranger, "key-name-hint"), signature(&images.slot, "key-name-hint"));
+    assert_ne!(signature(&stranger, "value"), signature(&images.slot, "value"));
+    let disk = Disk::new(images, [&stranger, &images.slot], copies(state(Slot::A, 2, 3)), None);
+    refused_by_the_loader("another key", &disk, images).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_signature_is_refused() {
+    let images = release();
     let disk = disk(images);
-    let content = disk.read("boot_a");
-    // The signature of conf-a: its value follows the property's header; one turned bit makes it a stranger's.
-    let configurations = find(&content, b"conf-a\0", 0);
-    let node = find(&content, b"signature", configurations);
-    disk.flip("boot_a", node + 40);
+    let value = flattened::value(&disk.read("boot_a"), &SIGNATURE_OF_A, "value");
+    assert_eq!(value.len(), 512, "a signature by RSA-4096");
+    disk.flip("boot_a", value.start + 100);
     refused_by_the_loader("signature", &disk, images).await;
 }
 
