@@ -83,6 +83,20 @@ async fn a_changed_signature_is_refused() {
     refused_by_the_loader("signature", &disk, images).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_boot_image_leads_to_the_other_slot_even_when_no_try_can_be_counted() {
+    let images = release();
+    let disk = disk(images);
+    let gzip = find(&disk.read("boot_a"), &[0x1f, 0x8b, 0x08], 0);
+    disk.flip("boot_a", gzip + 100_000);
+    let rig = disk.boot_without_writing_the_state(images);
+    let (started, booted, _) = slots_until_init(&rig, 0).await;
+    assert_eq!((started.as_str(), booted.as_str()), ("ab", "b"), "{}", rig.unit.tail(30));
+    let (said, _) = rig.unit.said_since(0);
+    assert!(said.iter().any(|said| said.line == "Adit: boot state not written"), "it was written");
+    rig.stop().await;
+}
+
 /// A slot with the boot image of one release and the root of another.
 fn mixed(images: &Images, boot: &SlotFiles, root: &SlotFiles) -> SlotFiles {
     let folder = images.folder.join("mixed");
