@@ -1,5 +1,7 @@
 //! What must not boot. Slot A is the one tampered with; slot B stays good.
 
+use std::{path::Path, process::Command};
+
 use adit_image::{Cache, SigningKey, SlotFiles};
 use adit_lab::{
     console::Event,
@@ -120,7 +122,7 @@ async fn a_kernel_of_one_release_with_the_root_of_another_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_in_the_root_partition_leads_to_the_other_slot() {
+async fn a_flipped_bit_in_the_root_file_system_leads_to_the_other_slot() {
     let images = release();
     let disk = disk(images);
     // EROFS' superblock, which is read at every mount.
@@ -128,6 +130,42 @@ async fn a_flipped_bit_in_the_root_partition_leads_to_the_other_slot() {
     let rig = disk.boot(images);
     let (started, booted, _) = slots_until_init(&rig, 0).await;
     assert_eq!((started.as_str(), booted.as_str()), ("aab", "b"), "{}", rig.unit.tail(30));
+    assert!(said(&rig, |event| matches!(event, Event::Corruption(_))), "dm-verity said nothing");
+    rig.stop().await;
+}
+
+/// Where the compressed data in the middle of a file of the root image begins.
+fn middle_of(file: &str, root: &Path) -> usize {
+    let output = Command::new("dump.erofs").args([&format!("--path={file}"), "-e"]).arg(root).output();
+    let text = String::from_utf8(output.expect("erofs-utils is installed").stdout).unwrap();
+    // "3:   377383..  470768 |   93385 :    1646592..   1712128 |   65536": where in the file, then where in the image.
+    let places: Vec<usize> = text
+        .lines()
+        .filter_map(|line| line.split(':').nth(2)?.split_once("..")?.0.trim().parse().ok())
+        .collect();
+    assert!(places.len() > 4, "{file} has only these extents: {text}");
+    places[places.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_a_program_leads_to_the_other_slot() {
+    let images = release();
+    let disk = disk(images);
+    disk.flip("root_a", middle_of("/sbin/adit-miner", &images.slot.root()) + 1000);
+    let rig = disk.boot(images);
+    // It mounts and starts; the block is read sooner or later, and every time that costs slot A a try.
+    let mut cursor = 0;
+    let mut attempts = String::new();
+    loop {
+        let (started, booted, next) = slots_until_init(&rig, cursor).await;
+        attempts.push_str(&started);
+        if booted == "b" {
+            break;
+        }
+        assert!(attempts.len() < 6, "slot A starts for ever: {}", rig.unit.tail(30));
+        cursor = next;
+    }
+    assert!(attempts.starts_with('a'), "{attempts}");
     assert!(said(&rig, |event| matches!(event, Event::Corruption(_))), "dm-verity said nothing");
     rig.stop().await;
 }
