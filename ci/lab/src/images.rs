@@ -6,7 +6,7 @@ use std::{
 };
 
 use adit_image::{
-    Board, Cache, DiskInputs, Program, Result, SlotFiles, SlotInputs, SourceTree,
+    Board, Cache, DiskInputs, Program, Result, SigningKey, SlotFiles, SlotInputs, SourceTree,
     build::{self, Options, Parts},
     disk, qemu, release, slot,
 };
@@ -50,7 +50,7 @@ impl Images {
         let (built, version) = (release.built, release.version.clone());
         let mut images = Self {
             folder: folder.to_owned(),
-            slot: Arc::new(build_slot(&board, &parts, release, None, &folder.join("slot"))?),
+            slot: Arc::new(build_slot(&board, &parts, release, None, &parts.key, &folder.join("slot"))?),
             board,
             parts,
             built,
@@ -66,7 +66,14 @@ impl Images {
             version: format!("{}{}", self.version, difference.version),
             built: self.built,
         };
-        build_slot(&self.board, &self.parts, release, difference.init, &self.folder.join(name))
+        let key = &self.parts.key;
+        build_slot(&self.board, &self.parts, release, difference.init, key, &self.folder.join(name))
+    }
+
+    /// The same slot signed by another key than the one that the firmware knows.
+    pub fn signed_by(&self, name: &str, key: &SigningKey) -> Result<SlotFiles> {
+        let release = adit_slots::manifest::Release { version: self.version.clone(), built: self.built };
+        build_slot(&self.board, &self.parts, release, None, key, &self.folder.join(name))
     }
 
     /// A disk with these slots, boot state and configuration.
@@ -103,6 +110,7 @@ fn build_slot(
     parts: &Parts,
     release: adit_slots::manifest::Release,
     init: Option<&Path>,
+    key: &SigningKey,
     folder: &Path,
 ) -> Result<SlotFiles> {
     let mut programs = parts.programs.clone();
@@ -116,7 +124,7 @@ fn build_slot(
         kernel: &parts.kernel,
         programs: &programs,
         overlays: &parts.overlays,
-        key: &parts.key,
+        key,
     };
     slot::build(&inputs, folder)
 }

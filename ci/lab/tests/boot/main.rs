@@ -7,6 +7,7 @@
 mod blocks;
 mod crashes;
 mod ending;
+mod flattened;
 mod slots;
 mod support;
 mod tampering;

@@ -113,11 +113,31 @@ impl Disk {
     }
 
     pub(crate) fn boot(&self, images: &Images) -> Rig {
+        self.boot_through(images, &self.image)
+    }
+
+    /// Boots from a card that has worn out: whatever is written to the boot state's first copy comes back as an error.
+    pub(crate) fn boot_without_writing_the_state(&self, images: &Images) -> Rig {
+        let (start, _) = self.place("bootstate");
+        let faults = self.folder.path().join("faults");
+        let text = format!(
+            "[inject-error]\nevent = \"none\"\niotype = \"write\"\nerrno = \"5\"\nsector = \"{}\"\n",
+            start / 512
+        );
+        std::fs::write(&faults, text).unwrap();
+        self.boot_through(
+            images,
+            Path::new(&format!("blkdebug:{}:{}", faults.display(), self.image.display())),
+        )
+    }
+
+    /// `disk`: how QEMU names this disk's image.
+    fn boot_through(&self, images: &Images, disk: &Path) -> Rig {
         let flash = self.folder.path().join("flash.img");
         copy_sparse(&images.flash(), &flash).unwrap();
         Rig::start(&RigInputs {
             board: &images.board,
-            disk: &self.image,
+            disk,
             flash: &flash,
             control_tree: &images.control_tree(),
             folder: self.folder.path(),

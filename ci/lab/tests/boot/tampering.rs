@@ -1,6 +1,8 @@
 //! What must not boot. Slot A is the one tampered with; slot B stays good.
 
-use adit_image::SlotFiles;
+use std::{path::Path, process::Command};
+
+use adit_image::{Cache, SigningKey, SlotFiles};
 use adit_lab::{
     console::Event,
     images::{Difference, Images},
@@ -8,7 +10,10 @@ use adit_lab::{
 };
 use adit_slots::Slot;
 
+use crate::flattened;
 use crate::support::{Disk, copies, release, slots_until_init, state};
+
+const SIGNATURE_OF_A: [&str; 3] = ["configurations", "conf-a", "signature-1"];
 
 /// Two good slots; A has two tries.
 fn disk(images: &Images) -> Disk {
@@ -57,13 +62,41 @@ async fn one_changed_byte_in_kernel_device_tree_or_command_line_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_boot_image_signed_by_a_stranger_is_refused() {
     let images = release();
+    let cache = Cache::open(Some(&images.folder.join("strangers-cache"))).unwrap();
+    let stranger = images.signed_by("stranger", &SigningKey::development(&cache).unwrap()).unwrap();
+    let signature = |slot: &SlotFiles, property: &str| {
+        let fit = std::fs::read(slot.boot()).unwrap();
+        fit[flattened::value(&fit, &SIGNATURE_OF_A, property)].to_vec()
+    };
+    // The same in all but the key: U-Boot finds one of the name that it knows, and it is not the one.
+    assert_eq!(signature(&stranger, "key-name-hint"), signature(&images.slot, "key-name-hint"));
+    assert_ne!(signature(&stranger, "value"), signature(&images.slot, "value"));
+    let disk = Disk::new(images, [&stranger, &images.slot], copies(state(Slot::A, 2, 3)), None);
+    refused_by_the_loader("another key", &disk, images).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_signature_is_refused() {
+    let images = release();
     let disk = disk(images);
-    let content = disk.read("boot_a");
-    // The signature of conf-a: its value follows the property's header; one turned bit makes it a stranger's.
-    let configurations = find(&content, b"conf-a\0", 0);
-    let node = find(&content, b"signature", configurations);
-    disk.flip("boot_a", node + 40);
+    let value = flattened::value(&disk.read("boot_a"), &SIGNATURE_OF_A, "value");
+    assert_eq!(value.len(), 512, "a signature by RSA-4096");
+    disk.flip("boot_a", value.start + 100);
     refused_by_the_loader("signature", &disk, images).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_boot_image_leads_to_the_other_slot_even_when_no_try_can_be_counted() {
+    let images = release();
+    let disk = disk(images);
+    let gzip = find(&disk.read("boot_a"), &[0x1f, 0x8b, 0x08], 0);
+    disk.flip("boot_a", gzip + 100_000);
+    let rig = disk.boot_without_writing_the_state(images);
+    let (started, booted, _) = slots_until_init(&rig, 0).await;
+    assert_eq!((started.as_str(), booted.as_str()), ("ab", "b"), "{}", rig.unit.tail(30));
+    let (said, _) = rig.unit.said_since(0);
+    assert!(said.iter().any(|said| said.line == "Adit: boot state not written"), "it was written");
+    rig.stop().await;
 }
 
 /// A slot with the boot image of one release and the root of another.
@@ -89,7 +122,7 @@ async fn a_kernel_of_one_release_with_the_root_of_another_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_in_the_root_partition_leads_to_the_other_slot() {
+async fn a_flipped_bit_in_the_root_file_system_leads_to_the_other_slot() {
     let images = release();
     let disk = disk(images);
     // EROFS' superblock, which is read at every mount.
@@ -97,6 +130,42 @@ async fn a_flipped_bit_in_the_root_partition_leads_to_the_other_slot() {
     let rig = disk.boot(images);
     let (started, booted, _) = slots_until_init(&rig, 0).await;
     assert_eq!((started.as_str(), booted.as_str()), ("aab", "b"), "{}", rig.unit.tail(30));
+    assert!(said(&rig, |event| matches!(event, Event::Corruption(_))), "dm-verity said nothing");
+    rig.stop().await;
+}
+
+/// Where the compressed data in the middle of a file of the root image begins.
+fn middle_of(file: &str, root: &Path) -> usize {
+    let output = Command::new("dump.erofs").args([&format!("--path={file}"), "-e"]).arg(root).output();
+    let text = String::from_utf8(output.expect("erofs-utils is installed").stdout).unwrap();
+    // "3:   377383..  470768 |   93385 :    1646592..   1712128 |   65536": where in the file, then where in the image.
+    let places: Vec<usize> = text
+        .lines()
+        .filter_map(|line| line.split(':').nth(2)?.split_once("..")?.0.trim().parse().ok())
+        .collect();
+    assert!(places.len() > 4, "{file} has only these extents: {text}");
+    places[places.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_a_program_leads_to_the_other_slot() {
+    let images = release();
+    let disk = disk(images);
+    disk.flip("root_a", middle_of("/sbin/adit-miner", &images.slot.root()) + 1000);
+    let rig = disk.boot(images);
+    // It mounts and starts; the block is read sooner or later, and every time that costs slot A a try.
+    let mut cursor = 0;
+    let mut attempts = String::new();
+    loop {
+        let (started, booted, next) = slots_until_init(&rig, cursor).await;
+        attempts.push_str(&started);
+        if booted == "b" {
+            break;
+        }
+        assert!(attempts.len() < 6, "slot A starts for ever: {}", rig.unit.tail(30));
+        cursor = next;
+    }
+    assert!(attempts.starts_with('a'), "{attempts}");
     assert!(said(&rig, |event| matches!(event, Event::Corruption(_))), "dm-verity said nothing");
     rig.stop().await;
 }
