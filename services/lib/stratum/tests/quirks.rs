@@ -362,6 +362,14 @@ fn credentials_are_not_in_debug_output() {
 }
 
 #[test]
+fn a_host_that_spells_credentials_does_not_get_them_shown() {
+    let mut client = ready();
+    let line = r#"{"id":null,"method":"client.reconnect","params":["hunter2.someone.example.org",3333,0]}"#;
+    let shown = Oddity::OtherHost("….….example.org".into());
+    assert_eq!(hears(&mut client, line), [Event::Ignored(shown)]);
+}
+
+#[test]
 fn a_pool_that_repeats_credentials_does_not_get_them_shown() {
     let settings = Settings { user: "bc1qsecret.unit7".into(), ..settings() };
     let mut client = Client::new(settings, START);

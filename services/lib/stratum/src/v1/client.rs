@@ -355,7 +355,7 @@ impl Client {
     fn reconnect(&mut self, params: &[Value]) {
         let host = params.first().and_then(Value::as_str).unwrap_or_default();
         if !host.is_empty() && !same_host(host, &self.settings.host) {
-            return self.odd(Oddity::OtherHost(field::text(host, MAX_TEXT)));
+            return self.odd(Oddity::OtherHost(self.presentable(&field::text(host, MAX_RAW_TEXT))));
         }
         let port = params.get(1).and_then(field::number).and_then(|port| u16::try_from(port).ok());
         let wait = params.get(2).and_then(field::number).map_or(Duration::ZERO, Duration::from_secs);
