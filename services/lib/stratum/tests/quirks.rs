@@ -298,9 +298,9 @@ fn refused_and_unanswered_shares_are_told_apart() {
     let line = format!(r#"{{"id":"{first}","result":null,"error":[23,"Low difficulty share",null]}}"#);
     let refusal = Refusal { code: Some(23), message: "Low difficulty share".into() };
     assert_eq!(hears(&mut client, &line), [Event::ShareRejected { id: first, refusal }]);
-    client.tick(START + Duration::from_secs(59)).unwrap();
+    client.tick(START + Duration::from_secs(29)).unwrap();
     assert_eq!(client.next_event(START), Ok(None));
-    client.tick(START + Duration::from_secs(60)).unwrap();
+    client.tick(START + Duration::from_secs(30)).unwrap();
     assert_eq!(client.next_event(START), Ok(Some(Event::ShareUnanswered { id: second })));
 }
 
