@@ -6,7 +6,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use adit_miner::pool_link::{LinkEvent, PoolLink};
 use adit_pool::{Config, Difficulty, Fault, Handle, Pool, State};
+use adit_stratum::v1::Event;
 use common::{Driver, ScriptedPool, Unit, until};
 use tokio::time::sleep;
 
@@ -82,7 +84,7 @@ async fn a_lost_pool_is_replaced_within_seconds_and_gets_its_miner_back() {
     house.best.fault(Fault::DropConnections);
     let lost = Instant::now();
     house.mines_at(&house.second).await;
-    assert!(lost.elapsed() < Duration::from_secs(3), "{:?}", lost.elapsed());
+    assert!(lost.elapsed() < Duration::from_secs(5), "{:?}", lost.elapsed());
     assert!(house.driver.told.lock().unwrap().idle.is_empty(), "the chips never idled");
     assert_eq!(house.driver.works().last().unwrap().version_mask, 0, "the mask was the lost pool's");
 
@@ -98,7 +100,7 @@ async fn a_pool_that_says_nothing_is_passed_over() {
     let house = House::start(Some(Fault::Silent(true))).await;
     let start = Instant::now();
     house.mines_at(&house.second).await;
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     house.end(0).await;
 }
 
@@ -109,7 +111,7 @@ async fn a_pool_that_stops_answering_is_left() {
     house.best.fault(Fault::Silent(true));
     let silent = Instant::now();
     house.mines_at(&house.second).await;
-    assert!(silent.elapsed() < Duration::from_secs(36), "{:?}", silent.elapsed());
+    assert!(silent.elapsed() < Duration::from_secs(38), "{:?}", silent.elapsed());
     house.end(0).await;
 }
 
@@ -162,4 +164,31 @@ async fn jobs_that_cannot_be_mined_do_not_win_a_miner() {
     until("the second pool is left", async || second.state().connections == 0).await;
     assert_eq!(second.state().shares_rejected, 0);
     unit.stop().await;
+}
+
+#[tokio::test]
+async fn a_pool_that_never_stops_talking_does_not_get_around_the_time_outs() {
+    let pool = ScriptedPool::start().await;
+    let config = format!(
+        "version = 1\n[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{}\"\nuser = \"{BEST}\"\n",
+        pool.port()
+    );
+    let config = adit_config::Config::parse(&config, "adit.toml").unwrap();
+    let talking = tokio::spawn(async move {
+        let mut conversation = pool.welcome("aa").await;
+        let lines = "{\"id\":null,\"method\":\"mining.set_difficulty\",\"params\":[1]}\n".repeat(200);
+        loop {
+            conversation.says_bytes(lines.as_bytes()).await;
+        }
+    });
+    let mut link = PoolLink::new(&config.pools[0], tokio::time::Instant::now());
+    link.open();
+    while !matches!(link.next().await, LinkEvent::Pool(Event::Difficulty(_))) {}
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    match link.next().await {
+        LinkEvent::Lost { reason, .. } => assert_eq!(reason, "no job in 30 s"),
+        other => panic!("{other:?}"),
+    }
+    talking.abort();
 }
