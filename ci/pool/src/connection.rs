@@ -140,17 +140,24 @@ fn digest(event: Event, id: u64, shared: &Shared, complained: &mut bool) {
             info!(connection = id, agent, "subscribed");
             shared.with_state(|state| state.note_agent(agent));
         }
-        Event::Authorized(worker) => info!(connection = id, worker, "authorized"),
+        Event::Authorized(worker) => {
+            info!(connection = id, worker, "authorized");
+            shared.with_state(|state| state.note_worker(&worker));
+        }
         Event::Accepted { worker, reached } => {
             debug!(connection = id, worker, reached, "share accepted");
             shared.with_state(|state| {
+                state.note_worker(&worker);
                 state.shares_accepted += 1;
                 state.best_share = state.best_share.max(reached);
             });
         }
         Event::Rejected { worker, reject } => {
             info!(connection = id, worker, code = reject.code(), reason = %reject, "share refused");
-            shared.with_state(|state| state.count_reject(&reject));
+            shared.with_state(|state| {
+                state.note_worker(&worker);
+                state.count_reject(&reject);
+            });
         }
         Event::Candidate(candidate) => shared.offer(*candidate),
         Event::Pong => shared.with_state(|state| state.pongs += 1),

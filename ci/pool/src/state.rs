@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::share::Reject;
 
-/// How many different user agents are kept.
-const MAX_AGENTS: usize = 16;
+/// How many different user agents, and names of workers, are kept.
+const MAX_NAMES: usize = 16;
 
 /// The truth as the control port and [`crate::Handle::state`] tell it. Counters are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -37,6 +37,8 @@ pub struct State {
     pub difficulty: f64,
     pub node: NodeState,
     pub user_agents: Vec<String>,
+    /// Every name that was authorized or stood in a share, taken or not.
+    pub workers: Vec<String>,
 }
 
 /// Refused shares by reason.
@@ -82,8 +84,16 @@ impl State {
     }
 
     pub(crate) fn note_agent(&mut self, agent: String) {
-        if self.user_agents.len() < MAX_AGENTS && !self.user_agents.contains(&agent) {
-            self.user_agents.push(agent);
-        }
+        note(&mut self.user_agents, agent);
+    }
+
+    pub(crate) fn note_worker(&mut self, worker: &str) {
+        note(&mut self.workers, worker.to_owned());
+    }
+}
+
+fn note(names: &mut Vec<String>, name: String) {
+    if names.len() < MAX_NAMES && !names.contains(&name) {
+        names.push(name);
     }
 }

@@ -26,6 +26,7 @@ fn a_miner_that_follows_the_protocol_gets_its_shares_accepted() {
     let state = running.pool.state();
     assert_eq!((state.shares_accepted, state.shares_rejected, state.bad_lines), (5, 0, 0));
     assert_eq!(state.user_agents, ["tiny-miner/1"]);
+    assert_eq!(state.workers, ["tests.one"]);
     assert_eq!(state.connections, 1);
     assert!(state.best_share >= EASY);
     assert_eq!(state.blocks_accepted, 0);
@@ -46,6 +47,17 @@ fn without_configure_no_version_bits_are_wanted_and_none_allowed() {
     rolled.as_array_mut().unwrap().push("00002000".into());
     assert_eq!(miner.submit(&rolled), 20);
     assert_eq!(running.pool.state().rejected.version, 1);
+}
+
+#[test]
+fn a_share_in_a_name_that_is_not_known_is_refused_and_the_name_kept() {
+    let running = Running::synthetic();
+    let mut miner = running.miner();
+    let job = miner.jobs[0].clone();
+    let mut share = miner.mine(&job);
+    share[0] = json!("somebody.else");
+    assert_eq!(miner.submit(&share), 24);
+    assert_eq!(running.pool.state().workers, ["tests.one", "somebody.else"]);
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::{
 };
 
 use adit_bus::{door, miner::OBJECT};
-use adit_config::PoolUrl;
-use adit_stratum::v1::Event;
+use adit_stratum::v1::{Event, Job};
 use adit_work::frame::{FromHardware, ToHardware};
 use anyhow::Context;
 use sd_notify::NotifyState;
@@ -23,7 +22,8 @@ use crate::{
     claim::Claim,
     once::Once,
     policy::Policy,
-    pool_link::{LinkEvent, PoolLink},
+    pool_link::LinkEvent,
+    pools::Pools,
     report::{self, TARGET},
     share_check::Verdict,
     status_door::{Shared, StatusDoor},
@@ -54,7 +54,7 @@ pub async fn run(surroundings: Surroundings, shutdown: impl Future<Output = ()>)
     report::notify(NotifyState::Ready);
 
     let mut miner = Miner::new(Claim::read(surroundings.config.as_deref()), status);
-    let claimed = miner.url.is_some();
+    let claimed = miner.pools.is_some();
     let mut path = WorkPath::new(&surroundings.doors);
     let mut tickets = claimed.then(|| TicketReader::start(&surroundings.doors));
     let watchdog = sd_notify::watchdog_enabled();
@@ -67,7 +67,7 @@ pub async fn run(surroundings: Surroundings, shutdown: impl Future<Output = ()>)
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            event = pool_event(&mut miner.pool) => miner.pool_event(event, &mut path),
+            (pool, event) = pool_event(&mut miner.pools) => miner.pool_event(pool, event, &mut path),
             event = path.next(), if claimed => {
                 if matches!(event, PathEvent::Frame(FromHardware::Hello { .. })) && let Some(tickets) = &tickets {
                     tickets.hurry();
@@ -104,9 +104,9 @@ fn serve_status(listener: Option<UnixListener>, status: &Shared) -> anyhow::Resu
     Ok(Some(tokio::spawn(door::serve(listener, OBJECT, move || StatusDoor(status.clone())))))
 }
 
-async fn pool_event(pool: &mut Option<PoolLink>) -> LinkEvent {
-    match pool {
-        Some(pool) => pool.next().await,
+async fn pool_event(pools: &mut Option<Pools>) -> (usize, LinkEvent) {
+    match pools {
+        Some(pools) => pools.next().await,
         None => pending().await,
     }
 }
@@ -131,13 +131,12 @@ async fn door_end(door: &mut Option<DoorTask>) -> anyhow::Error {
 
 struct Miner {
     policy: Policy,
-    pool: Option<PoolLink>,
-    /// The pool's address; `None`: unclaimed.
-    url: Option<PoolUrl>,
+    /// `None`: unclaimed.
+    pools: Option<Pools>,
     status: Shared,
     /// As last published.
     state: (&'static str, String),
-    /// Why there is no pool; empty when it has taken us.
+    /// Why there is no pool, as heard last; empty when one has taken us.
     pool_trouble: String,
     /// Why there is no work path.
     path_trouble: String,
@@ -149,8 +148,7 @@ impl Miner {
     fn new(claim: Claim, status: Shared) -> Self {
         let mut miner = Self {
             policy: Policy::default(),
-            pool: None,
-            url: None,
+            pools: None,
             status,
             state: ("", String::new()),
             pool_trouble: "connecting".to_owned(),
@@ -160,14 +158,9 @@ impl Miner {
         };
         match claim {
             Claim::Claimed(config) => {
-                // A configuration has one pool at least; the others wait for failover.
-                let pool = &config.pools[0];
-                if config.pools.len() > 1 {
-                    info!(target: TARGET, pools = config.pools.len(), "only the first pool is used");
-                }
-                miner.status.change(|status| status.pool = pool.url.to_string());
-                miner.pool = Some(PoolLink::new(pool));
-                miner.url = Some(pool.url.clone());
+                // A configuration has one pool at least.
+                miner.status.change(|status| status.pool = config.pools[0].url.to_string());
+                miner.pools = Some(Pools::new(&config.pools));
             }
             Claim::Unclaimed { reason, mistakes } => {
                 for mistake in mistakes {
@@ -185,29 +178,31 @@ impl Miner {
         self.start.elapsed()
     }
 
-    fn pool_event(&mut self, event: LinkEvent, path: &mut WorkPath) {
-        let Some(url) = &self.url else { return };
+    fn pool_event(&mut self, pool: usize, event: LinkEvent, path: &mut WorkPath) {
+        let Some(pools) = &self.pools else { return };
+        let (url, active) = (pools.url(pool), pools.active() == Some(pool));
         let now = self.start.elapsed();
-        let mut send = |frame: &ToHardware| path.send(frame);
         match event {
-            LinkEvent::Pool(Event::Job(job)) => {
-                if let Err(error) = self.policy.job(job, now, &mut send) {
-                    self.trouble("impossible-job", &format!("mining.notify: {error}"));
-                }
-            }
+            LinkEvent::Pool(Event::Job(job)) => self.job(pool, job, path),
             LinkEvent::Connecting => report::pool(url, "connecting"),
             LinkEvent::Connected => report::pool(url, "connected"),
-            LinkEvent::Lost(reason) => {
+            LinkEvent::Lost { reason, .. } => {
                 report::pool_lost(url, &reason);
-                self.policy.pool_lost(now);
-                self.pool_trouble = reason;
+                self.pool_trouble = if pools.count() == 1 { reason } else { format!("{url}: {reason}") };
+                if pools.active().is_none() {
+                    self.policy.pool_lost(now);
+                }
             }
             LinkEvent::Pool(Event::Authorized) => {
                 report::pool(url, "authorized");
                 self.pool_trouble.clear();
             }
-            LinkEvent::Pool(Event::Difficulty(difficulty)) => self.policy.difficulty(difficulty),
-            LinkEvent::Pool(Event::VersionMask(mask)) => self.policy.version_mask(mask, &mut send),
+            LinkEvent::Pool(Event::Difficulty(difficulty)) if active => self.policy.difficulty(difficulty),
+            LinkEvent::Pool(Event::VersionMask(mask)) if active => {
+                self.policy.version_mask(mask, &mut |frame| path.send(frame));
+            }
+            // A pool that is tried or probed: its terms are asked for with its first job.
+            LinkEvent::Pool(Event::Difficulty(_) | Event::VersionMask(_)) => {}
             LinkEvent::Pool(Event::ShareAccepted { after, .. }) => {
                 self.policy.share_answered(true);
                 tracing::debug!(target: TARGET, ms = after.as_millis() as u64, "share accepted");
@@ -220,17 +215,43 @@ impl Miner {
                     Some(23) => "rejected-low-difficulty",
                     _ => "rejected",
                 };
-                self.trouble(kind, &format!("share rejected: {refusal}"));
+                self.trouble_at(pool, kind, &format!("share rejected: {refusal}"));
             }
             LinkEvent::Pool(Event::ShareUnanswered { .. }) => {
-                self.trouble("unanswered", "share not answered in time");
+                self.trouble_at(pool, "unanswered", "share not answered in time");
             }
             LinkEvent::Pool(Event::Message(text)) => {
-                self.trouble("message", &format!("the pool says {text:?}"))
+                self.trouble_at(pool, "message", &format!("the pool says {text:?}"));
             }
-            LinkEvent::Pool(Event::Ignored(oddity)) => self.trouble(oddity.kind(), &oddity.to_string()),
+            LinkEvent::Pool(Event::Ignored(oddity)) => {
+                self.trouble_at(pool, oddity.kind(), &oddity.to_string());
+            }
             // The link acts on it.
             LinkEvent::Pool(Event::Reconnect { .. }) => {}
+        }
+    }
+
+    /// A job of the pool that is mined at, or the first one of a pool that is to be.
+    fn job(&mut self, pool: usize, job: Job, path: &mut WorkPath) {
+        let now = self.now();
+        let Some(pools) = &mut self.pools else { return };
+        let moves = pools.active() != Some(pool);
+        let mut send = |frame: &ToHardware| path.send(frame);
+        let used = if moves {
+            let Some(terms) = pools.terms(pool) else { return };
+            self.policy.adopt(job, terms, now, &mut send)
+        } else {
+            self.policy.job(job, now, &mut send)
+        };
+        match used {
+            Ok(()) => pools.job_used(pool),
+            Err(error) => return self.trouble_at(pool, "impossible-job", &format!("mining.notify: {error}")),
+        }
+        if moves {
+            report::pool(pools.url(pool), "active");
+            let url = pools.url(pool).to_string();
+            self.status.change(|status| status.pool = url);
+            self.pool_trouble.clear();
         }
     }
 
@@ -238,10 +259,10 @@ impl Miner {
         let now = self.start.elapsed();
         match event {
             PathEvent::Frame(frame) => {
-                let pool = &mut self.pool;
+                let pools = &mut self.pools;
                 let mut lost = 0u32;
                 let verdict = self.policy.frame(frame, now, &mut |frame| path.send(frame), &mut |share| {
-                    let taken = pool.as_mut().is_some_and(|pool| pool.submit(share));
+                    let taken = pools.as_mut().is_some_and(|pools| pools.submit(share));
                     lost += u32::from(!taken);
                 });
                 if lost > 0 {
@@ -288,12 +309,21 @@ impl Miner {
         }
     }
 
+    fn trouble_at(&mut self, pool: usize, kind: &str, text: &str) {
+        if let Some(pools) = &self.pools
+            && self.once.is_new(&format!("{pool} {kind}"))
+        {
+            let url = pools.url(pool);
+            warn!(target: TARGET, kind, %url, "{text}; more of this kind are only counted");
+        }
+    }
+
     /// `unclaimed`, `connecting`, `waiting` or `hashing`, and why.
     fn judge_state(&self) -> (&'static str, &str) {
         let source = self.policy.source();
         match () {
-            () if self.url.is_none() => ("unclaimed", &self.pool_trouble),
-            () if !self.pool_trouble.is_empty() => ("connecting", &self.pool_trouble),
+            () if self.pools.is_none() => ("unclaimed", &self.pool_trouble),
+            () if !source.has_job() && !self.pool_trouble.is_empty() => ("connecting", &self.pool_trouble),
             () if source.chains() == 0 => ("waiting", &self.path_trouble),
             () if !source.has_job() => ("waiting", "no job from the pool yet"),
             () => ("hashing", ""),

@@ -11,6 +11,7 @@ use adit_work::{
 
 use crate::{
     hashrate::HashRate,
+    pool_link::Terms,
     share_check::{ShareCheck, Verdict},
     work_source::WorkSource,
 };
@@ -66,6 +67,23 @@ impl Policy {
         self.lost = None;
         self.start_clock(now);
         Ok(())
+    }
+
+    /// The first job of another connection: with it everything of the one before is void, except for the job errors, when nothing changes.
+    ///
+    /// Shares of work that is still under way are stale from now on: no connection gets another one's.
+    pub fn adopt(
+        &mut self,
+        job: Job,
+        terms: Terms,
+        now: Duration,
+        send: &mut impl FnMut(&ToHardware),
+    ) -> Result<(), TargetError> {
+        WorkSource::check(&job)?;
+        self.source.pool_lost();
+        self.difficulty = terms.difficulty;
+        self.source.new_version_mask(terms.version_mask, send);
+        self.job(job, now, send)
     }
 
     pub fn version_mask(&mut self, mask: u32, send: &mut impl FnMut(&ToHardware)) {
@@ -184,3 +202,7 @@ impl Policy {
         status.best_difficulty = self.best_difficulty;
     }
 }
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! The connection to a pool: connecting, waiting, reading, writing. Decides nothing about mining.
+//! The connection to a pool: connecting, reading, writing, judging whether it is of use. Decides nothing about mining, nor when to connect.
 
 use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
@@ -12,35 +12,44 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::backoff::Backoff;
+use crate::conduct::Conduct;
 
 /// Name lookup and all addresses of a host together.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
-/// A pool that says nothing for so long is gone: jobs come every minute or less.
-const SILENCE: Duration = Duration::from_secs(300);
-/// After a connection that worked for so long the next attempt comes soon.
-const WORKED: Duration = Duration::from_secs(30);
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Clients and connections look at their time-outs so often.
+const TICK: Duration = Duration::from_secs(1);
+/// Bytes sent, or a sign of life asked for, and not acknowledged for so long: the peer has vanished.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Bytes taken from the socket at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// What happened on the link.
+/// What happened on a link.
 #[derive(Debug)]
 pub enum LinkEvent {
     Connecting,
     Connected,
     Pool(Event),
-    /// The link is down, with everything that the pool said; it comes up again by itself.
-    Lost(String),
+    /// The link is down, with everything that the pool said. `wait`: how long the pool asks to be left alone.
+    Lost {
+        reason: String,
+        wait: Duration,
+    },
+}
+
+/// What holds on a connection for the jobs to come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    pub difficulty: f64,
+    pub version_mask: u32,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 enum State {
-    Waiting { until: Instant },
+    Down,
+    Starting,
     Connecting(Connecting),
     Open(Box<Open>),
 }
@@ -48,13 +57,12 @@ enum State {
 struct Open {
     stream: TcpStream,
     client: Client,
-    last_line: Instant,
+    conduct: Conduct,
     next_tick: Instant,
-    authorized: Option<Instant>,
     chunk: [u8; CHUNK],
 }
 
-/// A link to one pool, kept up for as long as it is asked for the next event.
+/// The way to one pool: one connection at a time, or none.
 pub struct PoolLink {
     url: PoolUrl,
     settings: Settings,
@@ -62,12 +70,12 @@ pub struct PoolLink {
     start: Instant,
     /// Port for the next connection, when the pool asked for another one.
     port: Option<u16>,
-    backoff: Backoff,
     state: State,
 }
 
 impl PoolLink {
-    pub fn new(pool: &Pool) -> Self {
+    /// Down.
+    pub fn new(pool: &Pool, start: Instant) -> Self {
         let settings = Settings {
             agent: concat!("adit/", env!("CARGO_PKG_VERSION")).to_owned(),
             user: pool.user.expose().to_owned(),
@@ -76,22 +84,32 @@ impl PoolLink {
             version_mask: BIP320_MASK,
             suggest_difficulty: None,
         };
-        let now = Instant::now();
-        Self {
-            url: pool.url.clone(),
-            settings,
-            start: now,
-            port: None,
-            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
-            state: State::Waiting { until: now },
-        }
+        Self { url: pool.url.clone(), settings, start, port: None, state: State::Down }
     }
 
-    /// Waits for the next event. May be dropped and called again at any point.
+    pub fn url(&self) -> &PoolUrl {
+        &self.url
+    }
+
+    /// Begins a new connection.
+    pub fn open(&mut self) {
+        self.state = State::Starting;
+    }
+
+    /// Drops the connection, with everything that the pool said.
+    pub fn close(&mut self) {
+        self.state = State::Down;
+    }
+
+    pub fn is_down(&self) -> bool {
+        matches!(self.state, State::Down)
+    }
+
+    /// Waits for the next event; for ever while the link is down. May be dropped and called again at any point.
     pub async fn next(&mut self) -> LinkEvent {
         match &mut self.state {
-            State::Waiting { until } => {
-                sleep_until(*until).await;
+            State::Down => std::future::pending().await,
+            State::Starting => {
                 let port = self.port.take().unwrap_or(self.url.port());
                 self.state = State::Connecting(Box::pin(connect(self.url.host().to_owned(), port)));
                 LinkEvent::Connecting
@@ -115,6 +133,20 @@ impl PoolLink {
         }
     }
 
+    /// The job that came last is being mined. A pool whose jobs are all impossible is as good as one that sends none.
+    pub fn job_used(&mut self) {
+        let now = self.start.elapsed();
+        if let State::Open(open) = &mut self.state {
+            open.conduct.job(now);
+        }
+    }
+
+    /// `None` while there is no connection.
+    pub fn terms(&self) -> Option<Terms> {
+        let State::Open(open) = &self.state else { return None };
+        Some(Terms { difficulty: open.client.difficulty(), version_mask: open.client.version_mask() })
+    }
+
     /// Hands a share in at once, without waiting. False: it is lost, because the link is down or the pool has stopped answering.
     pub fn submit(&mut self, share: &Share<'_>) -> bool {
         let State::Open(open) = &mut self.state else { return false };
@@ -125,14 +157,8 @@ impl PoolLink {
     }
 
     fn lost(&mut self, reason: String, wait: Duration) -> LinkEvent {
-        if let State::Open(open) = &self.state
-            && open.authorized.is_some_and(|authorized| authorized.elapsed() >= WORKED)
-        {
-            self.backoff.reset();
-        }
-        let pause = self.backoff.pause(fastrand::u32(..)).max(wait);
-        self.state = State::Waiting { until: Instant::now() + pause };
-        LinkEvent::Lost(reason)
+        self.state = State::Down;
+        LinkEvent::Lost { reason, wait }
     }
 }
 
@@ -140,22 +166,21 @@ impl Open {
     fn new(stream: TcpStream, settings: Settings, start: Instant) -> Self {
         let now = Instant::now();
         let client = Client::new(settings, now - start);
-        Self { stream, client, last_line: now, next_tick: now, authorized: None, chunk: [0; CHUNK] }
+        Self { stream, client, conduct: Conduct::default(), next_tick: now + TICK, chunk: [0; CHUNK] }
     }
 
     /// The pool's next event; `Err` says why the connection is over.
     async fn next(&mut self, start: Instant) -> Result<Event, String> {
         loop {
+            // First of all: a pool that never stops talking does not get around the time-outs.
+            if Instant::now() >= self.next_tick {
+                self.tick(start.elapsed())?;
+            }
             let event = self.client.next_event(start.elapsed()).map_err(|error| error.to_string())?;
             self.flush().map_err(|error| error.to_string())?;
             if let Some(event) = event {
-                if event == Event::Authorized {
-                    self.authorized = Some(Instant::now());
-                }
+                self.note(&event, start.elapsed());
                 return Ok(event);
-            }
-            if self.last_line.elapsed() >= SILENCE {
-                return Err(format!("no line for {} s", SILENCE.as_secs()));
             }
             let more_to_say = !self.client.outgoing().is_empty();
             let interest =
@@ -166,11 +191,24 @@ impl Open {
                         self.read()?;
                     }
                 }
-                () = sleep_until(self.next_tick) => {
-                    self.next_tick = Instant::now() + Duration::from_secs(1);
-                    self.client.tick(start.elapsed()).map_err(|error| error.to_string())?;
-                }
+                () = sleep_until(self.next_tick) => {}
             }
+        }
+    }
+
+    fn tick(&mut self, now: Duration) -> Result<(), String> {
+        self.next_tick = Instant::now() + TICK;
+        self.client.tick(now).map_err(|error| error.to_string())?;
+        self.conduct.fault(now).map_or(Ok(()), Err)
+    }
+
+    fn note(&mut self, event: &Event, now: Duration) {
+        match event {
+            Event::Authorized => self.conduct.authorized(now),
+            Event::ShareAccepted { .. } => self.conduct.share_answered(true, now),
+            Event::ShareRejected { .. } => self.conduct.share_answered(false, now),
+            Event::ShareUnanswered { .. } => self.conduct.share_unanswered(now),
+            _ => {}
         }
     }
 
@@ -178,11 +216,7 @@ impl Open {
         match self.stream.try_read(&mut self.chunk) {
             Ok(0) => Err("closed by the pool".to_owned()),
             Ok(count) => {
-                let received = &self.chunk[..count];
-                if received.contains(&b'\n') {
-                    self.last_line = Instant::now();
-                }
-                self.client.receive(received);
+                self.client.receive(&self.chunk[..count]);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -226,12 +260,13 @@ async fn connect_any(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Shares go out at once, and a peer that vanished is noticed within two minutes even when nothing is said.
+/// Shares go out at once, and a peer that vanished is noticed within a minute even when nothing is said.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, Duration::from_secs(60))?;
-    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15))?;
-    sockopt::set_tcp_keepcnt(stream, 4)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED.as_millis() as u32)?;
     Ok(())
 }

@@ -117,7 +117,7 @@ impl WorkPath {
         {
             self.backoff.reset();
         }
-        self.state = State::Waiting { until: Instant::now() + self.backoff.pause(fastrand::u32(..)) };
+        self.state = State::Waiting { until: Instant::now() + self.backoff.failed(fastrand::u32(..)) };
         PathEvent::Lost(reason)
     }
 }

@@ -128,12 +128,17 @@ impl WorkSource {
         self.running = false;
     }
 
+    /// The share target of a job that can be mined. Errors: its nbits or difficulty make no target.
+    pub fn check(job: &Job) -> Result<Target, TargetError> {
+        Target::from_nbits(job.nbits)?;
+        Target::from_difficulty(job.difficulty)
+    }
+
     /// A job came. When the older ones are void, or it builds on another block, it replaces their work at once; otherwise it is used from the next work on.
     ///
     /// Errors: the job's nbits or difficulty make no target; nothing changes.
     pub fn new_job(&mut self, job: Job, send: &mut impl FnMut(&ToHardware)) -> Result<(), TargetError> {
-        Target::from_nbits(job.nbits)?;
-        let share_target = Target::from_difficulty(job.difficulty)?;
+        let share_target = Self::check(&job)?;
         let same_block = self.job.as_ref().is_some_and(|active| active.job.prev_hash == job.prev_hash);
         let replaces = job.clean || !same_block;
         self.epoch += u32::from(replaces);

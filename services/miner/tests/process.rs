@@ -105,6 +105,36 @@ fn the_lines_that_programs_read_are_as_promised_and_name_no_account() {
 }
 
 #[test]
+fn the_console_says_at_which_pool_the_unit_mines() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let pool = runtime.block_on(adit_pool::Pool::start(adit_pool::Config::default())).unwrap();
+    let pools = [closed, pool.address().port()].map(|port| {
+        format!("[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"someone.unit\"\npassword = \"hunter2\"\n")
+    });
+    let process = Process::start(Some(&format!("version = 1\n{}", pools.concat())));
+    // There is no driver. Jobs come right behind the authorization.
+    while !process.told().starts_with("STATUS=waiting: ") {}
+    (0..2).for_each(|_| process.wait_for("WATCHDOG=1"));
+    let (_, console) = process.terminate();
+    let line = |port: u16, state: &str| {
+        format!("INFO adit_miner: pool url=stratum+tcp://127.0.0.1:{port} state={state}")
+    };
+    let expected = [
+        line(closed, "connecting"),
+        line(closed, "lost reason=\"Connection refused (os error 111)\""),
+        line(pool.address().port(), "connecting"),
+        line(pool.address().port(), "connected"),
+        line(pool.address().port(), "authorized"),
+        line(pool.address().port(), "active"),
+    ];
+    let said: Vec<_> =
+        console.lines().map(str::trim_start).filter(|line| line.contains(": pool ")).take(6).collect();
+    assert_eq!(said, expected, "{console}");
+    assert!(!console.contains("someone") && !console.contains("hunter2"), "{console}");
+}
+
+#[test]
 fn without_a_configuration_it_waits() {
     let process = Process::start(None);
     assert_eq!(process.told(), "READY=1");

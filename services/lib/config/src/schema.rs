@@ -33,7 +33,7 @@ const URL_EXAMPLE: &str = "\"stratum+tcp://host:port\"";
 pub struct Config {
     /// The unit's host name.
     pub name: String,
-    /// In order of preference, 1 to 8. Today only the first is used.
+    /// In order of preference, 1 to 8.
     pub pools: Vec<Pool>,
 }
 

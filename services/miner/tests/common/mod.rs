@@ -35,7 +35,7 @@ use tokio::{
 /// Leading zero bits that the fake chips report from: a few hundred hashes a nonce.
 pub(crate) const TICKET_BITS: u8 = 8;
 /// Nothing in these tests takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Waits until `condition` holds.
 pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
@@ -196,6 +196,17 @@ impl Unit {
         let config = format!(
             "version = 1\n[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"someone\"\npassword = \"hunter2\"\n"
         );
+        Self::start(folder, Some(&config))
+    }
+
+    /// Pools by port and user, the best first.
+    pub(crate) fn with_pools(folder: tempfile::TempDir, pools: &[(u16, &str)]) -> Self {
+        let pool = |(port, user): &(u16, &str)| {
+            format!(
+                "[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"{user}\"\npassword = \"of-{user}\"\n"
+            )
+        };
+        let config = format!("version = 1\n{}", pools.iter().map(pool).collect::<String>());
         Self::start(folder, Some(&config))
     }
 

@@ -15,8 +15,8 @@ use super::{
 
 /// Subscribe and authorize must be answered in this time.
 const HANDSHAKE: Duration = Duration::from_secs(30);
-/// A share that is not answered in this time is given up; the connection stays.
-const SHARE: Duration = Duration::from_secs(60);
+/// A share that is not answered in this time is given up; the connection stays. Pools answer in a second or two.
+pub const SHARE_PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes that may wait to be sent. A pool that makes us talk but does not read is not waited for.
 const MAX_OUTGOING: usize = 64 * 1024;
 /// Longest id of a request of the pool, bytes of JSON. It is sent back as it came.
@@ -177,6 +177,19 @@ impl Client {
         Ok(())
     }
 
+    /// Share difficulty of the jobs to come.
+    pub fn difficulty(&self) -> f64 {
+        self.difficulty
+    }
+
+    /// Version bits that may be rolled; none without an agreement.
+    pub fn version_mask(&self) -> u32 {
+        match self.rolling {
+            Rolling::Agreed(mask) => mask,
+            Rolling::No | Rolling::Asked => 0,
+        }
+    }
+
     /// Bytes to send, oldest first.
     pub fn outgoing(&self) -> &[u8] {
         &self.outgoing
@@ -203,7 +216,7 @@ impl Client {
         if matches!(self.rolling, Rolling::Agreed(_)) {
             params.push(json!(format!("{:08x}", share.version & share.version_mask)));
         }
-        self.ask(Asked::Share, "mining.submit", &Value::Array(params), now, Some(SHARE))
+        self.ask(Asked::Share, "mining.submit", &Value::Array(params), now, Some(SHARE_PATIENCE))
     }
 
     fn ask(
@@ -355,7 +368,7 @@ impl Client {
     fn reconnect(&mut self, params: &[Value]) {
         let host = params.first().and_then(Value::as_str).unwrap_or_default();
         if !host.is_empty() && !same_host(host, &self.settings.host) {
-            return self.odd(Oddity::OtherHost(field::text(host, MAX_TEXT)));
+            return self.odd(Oddity::OtherHost(self.presentable(&field::text(host, MAX_RAW_TEXT))));
         }
         let port = params.get(1).and_then(field::number).and_then(|port| u16::try_from(port).ok());
         let wait = params.get(2).and_then(field::number).map_or(Duration::ZERO, Duration::from_secs);
