@@ -25,7 +25,7 @@ PACKAGES="build-essential ca-certificates curl xz-utils python3 python3-venv
     bc bison cpio flex gcc-aarch64-linux-gnu libelf-dev libssl-dev linux-source-6.12
     cryptsetup-bin device-tree-compiler e2fsprogs erofs-utils openssl u-boot-tools
     libubootenv-tool dosfstools fdisk mtools systemd util-linux debootstrap
-    qemu-system-arm u-boot-qemu"
+    qemu-system-arm u-boot-qemu dnsmasq-base iproute2"
 
 missing_packages() {
     local package
