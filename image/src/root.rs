@@ -21,6 +21,9 @@ use crate::tool::Tool;
 /// Folders that adit-init mounts something on.
 const MOUNT_POINTS: [&str; 6] = ["data", "dev", "proc", "run", "sys", "tmp"];
 
+/// Files that change on a read-only root: their places and what they lead to. adit-network writes the name servers.
+const LINKS: [(&str, &str); 1] = [("etc/resolv.conf", "/run/adit/resolv.conf")];
+
 /// Level 12 of LZ4 and clusters of 64 KiB: the smallest result whose decompression still costs little on one core.
 const COMPRESSION: [&str; 2] = ["-zlz4hc,12", "-C65536"];
 
@@ -50,6 +53,11 @@ fn compose(inputs: &RootInputs<'_>, tree: &Path) -> Result<()> {
     make_folder(tree)?;
     for name in MOUNT_POINTS {
         make_folder(&tree.join(name))?;
+    }
+    for (place, target) in LINKS {
+        let place = tree.join(place);
+        make_folder(place.parent().expect("every link is in a folder"))?;
+        std::os::unix::fs::symlink(target, &place).at("linking", &place)?;
     }
     for overlay in inputs.overlays {
         for (relative, source) in files(overlay)? {

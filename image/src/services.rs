@@ -21,7 +21,7 @@ pub struct Program {
 }
 
 /// The packages that an image contains; each becomes `/sbin/NAME`.
-pub const PACKAGES: [&str; 3] = ["adit-init", "adit-hardware", "adit-miner"];
+pub const PACKAGES: [&str; 4] = ["adit-init", "adit-hardware", "adit-miner", "adit-network"];
 
 /// Which standard library the programs are built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,11 +7,13 @@
 
 mod address;
 mod error;
+mod network;
 mod reader;
 mod schema;
 mod secret;
 
 pub use address::PoolUrl;
 pub use error::{Errors, Problem};
+pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, VERSION};
 pub use secret::Secret;

@@ -10,6 +10,7 @@ use toml::{
 use crate::{
     address::{self, PoolUrl},
     error::{Errors, Problem},
+    network::{self, Network},
     reader::{self, Reader},
     secret::Secret,
 };
@@ -35,6 +36,7 @@ pub struct Config {
     pub name: String,
     /// In order of preference, 1 to 8.
     pub pools: Vec<Pool>,
+    pub network: Network,
 }
 
 /// A pool and the account there.
@@ -91,12 +93,13 @@ fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
 
 /// `None` only with a problem noted.
 fn read(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Config> {
-    reader.only(table, "", &["version", "name", "pool"]);
+    reader.only(table, "", &["version", "name", "pool", "network"]);
     let version = version(reader, table);
     let name = name(reader, table);
     let pools = pools(reader, table);
+    let network = network::network(reader, table);
     version?;
-    Some(Config { name: name?, pools: pools? })
+    Some(Config { name: name?, pools: pools?, network: network? })
 }
 
 fn version(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<()> {

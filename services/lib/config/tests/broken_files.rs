@@ -206,7 +206,7 @@ fn other_mistakes_have_their_answers() {
         ),
         (
             format!("version = 1\n\"a b\\n\" = 1\n{pool}"),
-            "adit.toml:2: \"a b\\n\": unknown key; known here are version, name, pool",
+            "adit.toml:2: \"a b\\n\": unknown key; known here are version, name, pool, network",
         ),
     ] {
         assert_eq!(problems(&text), [answer], "{text}");

@@ -1,0 +1,23 @@
+//! adit-network: brings addresses and names up, and keeps them up. Ethernet only.
+//!
+//! In: `adit.toml` (`[network]`, `name`), the kernel's links (netlink), DHCP answers. Out: the first Ethernet interface configured, a file
+//! with name servers that every other service reads (`/etc/resolv.conf` leads to it), the host name.
+//!
+//! What it must never do: touch devices or slots, listen to anyone but the DHCP server that it asked, be needed by another service's start.
+//! A unit whose network is slow or broken mines as soon as the network is there. A wrong `adit.toml` does not take the unit off the network:
+//! it comes up by DHCP, so that a person can reach it.
+//!
+//! * [`lease`]: what a DHCP server may say, checked. Pure.
+//! * [`links`]: interfaces, addresses and routes, through `rtnetlink`.
+//! * [`choice`]: which interface is meant. Pure.
+//! * [`resolver`]: the file with name servers.
+
+pub mod choice;
+mod dhcp;
+pub mod lease;
+mod links;
+mod network;
+pub mod resolver;
+mod settings;
+
+pub use network::{Surroundings, run};

@@ -1,0 +1,218 @@
+//! The service's loop: carrier comes and goes, leases come and go, and the interface follows.
+
+use std::{
+    future::Future,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use adit_config::{Addressing, Network};
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    choice::{Link, choose},
+    dhcp::{Dhcp, News},
+    lease::Ipv4,
+    links::Links,
+    resolver, settings,
+};
+
+/// Readiness is said after this time without a network too: nothing on the unit waits for it.
+const READY_ANYWAY: Duration = Duration::from_secs(5);
+
+/// What the service finds.
+pub struct Surroundings {
+    /// `adit.toml`, which may be absent.
+    pub config: Option<PathBuf>,
+    /// The file for name servers.
+    pub resolver: PathBuf,
+}
+
+/// Runs until `stop`. What is configured stays: a restart of this service does not interrupt mining.
+pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let (name, network) = settings::read(surroundings.config.as_deref());
+    let host_name = name.unwrap_or_else(|| "adit".to_owned());
+    if let Err(error) = rustix::system::sethostname(host_name.as_bytes()) {
+        tracing::warn!(target: "adit_network", "host name {host_name}: {error}");
+    }
+    let mut service = Service {
+        links: Links::open()?,
+        network,
+        host_name,
+        resolver: surroundings.resolver,
+        link: None,
+        dhcp: Dhcp::default(),
+        ready: false,
+        complaints: Vec::new(),
+    };
+    service.write_resolver(&[]);
+    service.look_again().await?;
+    let late = Instant::now() + READY_ANYWAY;
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => {
+                say(&[NotifyState::Stopping]);
+                return Ok(());
+            }
+            () = sleep_until(late), if !service.ready => {
+                tracing::warn!(target: "adit_network", "no network yet ms={}", READY_ANYWAY.as_millis());
+                service.say_ready();
+            }
+            changed = service.links.changed() => {
+                changed.context("the kernel's netlink socket is closed")?;
+                service.look_again().await?;
+            }
+            news = service.dhcp.next() => service.hear(news).await,
+        }
+    }
+}
+
+struct Service {
+    links: Links,
+    network: Network,
+    host_name: String,
+    resolver: PathBuf,
+    /// The interface that is configured, as it was seen last.
+    link: Option<Link>,
+    dhcp: Dhcp,
+    ready: bool,
+    complaints: Vec<String>,
+}
+
+impl Service {
+    /// Compares the kernel's interfaces with what was there before.
+    async fn look_again(&mut self) -> anyhow::Result<()> {
+        let Some(link) = self.find().await? else {
+            if let Some(old) = self.link.take() {
+                tracing::warn!(target: "adit_network", "interface gone name={}", old.name);
+                self.dhcp.stop();
+            }
+            return Ok(());
+        };
+        let before = self.link.replace(link.clone());
+        let is_new = before.as_ref().is_none_or(|before| before.index != link.index);
+        let had_carrier = before.is_some_and(|before| before.carrier) && !is_new;
+        if is_new {
+            self.prepare(&link).await;
+        }
+        match (had_carrier, link.carrier) {
+            (false, true) => {
+                tracing::info!(target: "adit_network", "link up name={} mac={}", link.name, mac(link.mac));
+                if self.network.addressing == Addressing::Dhcp
+                    && let Err(error) = self.dhcp.start(&link, &self.host_name).await
+                {
+                    self.complain(&format!("DHCP on {}: {error}", link.name));
+                }
+            }
+            // The address stays until its lease ends: most losses are a moment's, and connections survive them.
+            (true, false) => {
+                tracing::warn!(target: "adit_network", "link down name={}", link.name);
+                self.dhcp.stop();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first Ethernet port, or the VLAN on it that the configuration asks for.
+    async fn find(&mut self) -> anyhow::Result<Option<Link>> {
+        let links = self.links.ethernet().await?;
+        let Some(port) = choose(&links) else { return Ok(None) };
+        let Some(tag) = self.network.vlan else { return Ok(Some(port.clone())) };
+        if !port.carrier
+            && let Err(error) = self.links.up(port.index).await
+        {
+            self.complain(&format!("{}: {error:#}", port.name));
+        }
+        match self.links.vlan(port, tag).await {
+            Ok(link) => Ok(Some(link)),
+            Err(error) => {
+                self.complain(&format!("{}: {error:#}", port.name));
+                Ok(None)
+            }
+        }
+    }
+
+    /// What an interface needs once: router advertisements on this one only, the link on, a static address.
+    async fn prepare(&mut self, link: &Link) {
+        let switch = Path::new("/proc/sys/net/ipv6/conf").join(&link.name).join("accept_ra");
+        if let Err(error) = std::fs::write(&switch, "1") {
+            self.complain(&format!("{}: {error}", switch.display()));
+        }
+        if let Err(error) = self.links.up(link.index).await {
+            self.complain(&format!("{}: {error:#}", link.name));
+        }
+        if let Addressing::Static(own) = self.network.addressing {
+            self.configure(&Ipv4::from_static(own)).await;
+        }
+    }
+
+    async fn hear(&mut self, news: News) {
+        match news {
+            News::Bound(ipv4) => self.configure(&ipv4).await,
+            News::Lost => {
+                let Some(link) = &self.link else { return };
+                match self.links.clear(link.index).await {
+                    Ok(()) => tracing::warn!(target: "adit_network", "no lease name={}", link.name),
+                    Err(error) => self.complain(&format!("{error:#}")),
+                }
+            }
+        }
+    }
+
+    async fn configure(&mut self, ipv4: &Ipv4) {
+        let Some(link) = &self.link else { return };
+        if let Err(error) = self.links.set(link.index, ipv4).await {
+            let text = format!("{}: {error:#}", link.name);
+            return self.complain(&text);
+        }
+        let gateway = ipv4.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+        let lease_s = ipv4.lifetime_s.map_or_else(|| "forever".to_owned(), |seconds| seconds.to_string());
+        let dns = if self.network.dns.is_empty() { ipv4.dns.clone() } else { self.network.dns.clone() };
+        tracing::info!(
+            target: "adit_network",
+            "address {}/{} name={} gateway={gateway} dns={} lease_s={lease_s}",
+            ipv4.address, ipv4.prefix, link.name, dns.len()
+        );
+        self.write_resolver(&dns);
+        self.say_ready();
+    }
+
+    fn write_resolver(&mut self, servers: &[IpAddr]) {
+        if let Err(error) = resolver::write(&self.resolver, servers) {
+            let text = format!("{}: {error}", self.resolver.display());
+            self.complain(&text);
+        }
+    }
+
+    fn say_ready(&mut self) {
+        if !self.ready {
+            self.ready = true;
+            say(&[NotifyState::Ready]);
+        }
+    }
+
+    /// Logs each text once, and not more of them than anyone reads.
+    fn complain(&mut self, text: &str) {
+        const KINDS: usize = 32;
+        if self.complaints.len() < KINDS && !self.complaints.iter().any(|known| known == text) {
+            tracing::warn!(target: "adit_network", "{text}");
+            self.complaints.push(text.to_owned());
+        }
+    }
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// To adit-init. Without `NOTIFY_SOCKET` nothing is said.
+fn say(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(target: "adit_network", %error, "adit-init was not reached");
+    }
+}

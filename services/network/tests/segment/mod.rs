@@ -1,0 +1,181 @@
+//! A network segment in namespaces of its own: the unit at one end of a veth pair, a server at the other. Needs no root: a user namespace
+//! gives the rights, and keeps everything in here away from the machine's own network, host name and clock.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+use std::{
+    fs::{self, File},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Segment {
+    folder: TempDir,
+    children: Vec<Child>,
+    unit: u32,
+    server: u32,
+    log: PathBuf,
+}
+
+impl Segment {
+    /// `unit0` at the unit's end, off; `server0` at the other with the address 10.7.0.1/24, on.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (sign, script) =
+            (folder.path().join("up"), "mount -t tmpfs tmpfs /run && mkdir /run/adit && hostname before");
+        let mut holder = Command::new("unshare");
+        holder.args(["--user", "--map-root-user", "--net", "--mount", "--uts", "sh", "-c"]);
+        holder.arg(format!("{script} && touch {} && exec sleep 600", sign.display()));
+        let holder = holder.spawn().expect("unshare is in util-linux");
+        let unit = holder.id();
+        let log = folder.path().join("network.log");
+        let mut segment = Self { folder, children: vec![holder], unit, server: 0, log };
+        segment.wait("namespaces (are user namespaces switched off?)", || sign.exists());
+        let mut server = segment.enter(unit, &["unshare", "--net", "sleep", "600"]);
+        let server = server.spawn().unwrap();
+        segment.server = server.id();
+        segment.children.push(server);
+        let own = fs::read_link(format!("/proc/{unit}/ns/net")).unwrap();
+        let other = format!("/proc/{}/ns/net", segment.server);
+        segment.wait("the server's namespace", || {
+            fs::read_link(&other)
+                .is_ok_and(|found| found != own && found != fs::read_link("/proc/self/ns/net").unwrap())
+        });
+        let pid = segment.server.to_string();
+        segment
+            .unit(&["ip", "link", "add", "unit0", "type", "veth", "peer", "name", "server0", "netns", &pid]);
+        segment.server(&["ip", "address", "add", "10.7.0.1/24", "dev", "server0"]);
+        segment.server(&["ip", "link", "set", "server0", "up"]);
+        segment
+    }
+
+    fn enter(&self, pid: u32, command: &[&str]) -> Command {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args([
+            "--target",
+            &pid.to_string(),
+            "--user",
+            "--net",
+            "--mount",
+            "--uts",
+            "--preserve-credentials",
+        ]);
+        nsenter.args(command).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+        nsenter
+    }
+
+    fn output(mut command: Command) -> String {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command at the unit's end.
+    pub(crate) fn unit(&self, command: &[&str]) -> String {
+        Self::output(self.enter(self.unit, command))
+    }
+
+    /// Runs a command at the server's end.
+    pub(crate) fn server(&self, command: &[&str]) -> String {
+        Self::output(self.enter(self.server, command))
+    }
+
+    /// Debian's DHCP server with these options besides the usual ones.
+    pub(crate) fn dnsmasq(&mut self, options: &[&str]) -> usize {
+        let usual = [
+            "dnsmasq",
+            "--no-daemon",
+            "--conf-file=/dev/null",
+            "--user=root",
+            "--interface=server0",
+            "--bind-interfaces",
+            "--port=0",
+            "--no-hosts",
+            "--dhcp-authoritative",
+            "--dhcp-leasefile=/run/leases",
+            "--log-dhcp",
+            "--pid-file",
+        ];
+        let mut command = self.enter(self.server, &usual);
+        let log = File::create(self.folder.path().join("dnsmasq.log")).unwrap();
+        let child = command.args(options).stdout(Stdio::null()).stderr(log).spawn();
+        self.children.push(child.expect("dnsmasq is in dnsmasq-base"));
+        self.children.len() - 1
+    }
+
+    /// Starts adit-network with this `[network]`.
+    pub(crate) fn start(&mut self, network: &str) -> usize {
+        let config = self.folder.path().join("adit.toml");
+        let text = format!(
+            "version = 1\nname = \"rack1-unit7\"\n[[pool]]\nurl = \"stratum+tcp://h:1\"\nuser = \"u\"\n[network]\n{network}\n"
+        );
+        fs::write(&config, text).unwrap();
+        let mut command = self.enter(self.unit, &[env!("CARGO_BIN_EXE_adit-network")]);
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        command.env("ADIT_CONFIG", config).env("NOTIFY_SOCKET", self.folder.path().join("notify"));
+        self.children.push(command.stderr(log).spawn().unwrap());
+        self.children.len() - 1
+    }
+
+    /// Where adit-network says that it is ready.
+    pub(crate) fn notify_socket(&self) -> UnixDatagram {
+        let socket = UnixDatagram::bind(self.folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    pub(crate) fn end(&mut self, child: usize) {
+        self.children[child].kill().unwrap();
+        self.children[child].wait().unwrap();
+    }
+
+    pub(crate) fn is_running(&mut self, child: usize) -> bool {
+        self.children[child].try_wait().unwrap().is_none()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(crate) fn wait(&self, what: &str, condition: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            let served = fs::read_to_string(self.folder.path().join("dnsmasq.log")).unwrap_or_default();
+            assert!(start.elapsed() < PATIENCE, "no {what}\n{}\n{served}", self.log());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn wait_for_line(&self, text: &str) {
+        self.wait(text, || self.log().contains(text));
+    }
+
+    /// The unit's IPv4 addresses, as `ip` prints them.
+    pub(crate) fn addresses(&self) -> String {
+        self.unit(&["ip", "-4", "address", "show", "dev", "unit0"])
+    }
+
+    pub(crate) fn routes(&self) -> String {
+        self.unit(&["ip", "-4", "route"])
+    }
+
+    pub(crate) fn resolver(&self) -> String {
+        self.unit(&["cat", "/run/adit/resolv.conf"])
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().rev() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
