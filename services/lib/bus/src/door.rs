@@ -18,7 +18,7 @@ pub const DIRECTORY: &str = "/run/adit/doors";
 /// Longest time that a peer may take from connecting to its first call, and that we wait for a door.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Longest time that a call may take.
+/// Longest time that a client waits for an answer; the server sets no limit.
 const CALL: Duration = Duration::from_secs(10);
 
 /// Connections that one door serves at a time; a further one waits in the socket's queue.
