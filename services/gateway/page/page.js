@@ -53,10 +53,11 @@ function chains(list) {
   const rows = list.map((chain) => {
     const cells = [
       `${chain.chain}`,
-      `${chain.chips_found} of ${chain.chips_expected} ${chain.chip}`,
-      known(chain.clock_megahertz, (clock) => `${clock.toFixed(0)} MHz`),
       known(chain.chip_celsius, (celsius) => `${celsius.toFixed(1)} °C`),
+      `${chain.chips_found} of ${chain.chips_expected}`,
+      known(chain.clock_megahertz, (clock) => `${clock.toFixed(0)} MHz`),
       count(chain.crc_errors),
+      chain.chip,
     ];
     const row = document.createElement("tr");
     row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
