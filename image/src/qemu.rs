@@ -34,12 +34,14 @@ pub fn control_tree(board: &Board, key: &SigningKey, tree: &Path) -> Result<()> 
     })
 }
 
-/// The files that an emulated unit is started from; `flash` and `disk` are written to.
+/// What an emulated unit is started from; `flash` and `disk` are written to.
 #[derive(Debug, Clone, Copy)]
 pub struct QemuFiles<'a> {
     pub control_tree: &'a Path,
     pub flash: &'a Path,
     pub disk: &'a Path,
+    /// Port of this computer's loopback that leads to the unit's port 80; must be free.
+    pub http: u16,
 }
 
 /// The arguments of the board's QEMU (`qemu.binary` in its `board.toml`), its console on standard output. They refer to character
@@ -51,6 +53,7 @@ pub fn arguments(board: &Board, qemu: &Qemu, files: &QemuFiles<'_>) -> Result<Ve
         ("control_tree", option(files.control_tree)?),
         ("flash", option(files.flash)?),
         ("disk", option(files.disk)?),
+        ("http", files.http.to_string()),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     qemu.arguments.iter().map(|argument| board.fill(argument, &values)).collect()

@@ -21,7 +21,7 @@ pub struct Program {
 }
 
 /// The packages that an image contains; each becomes `/sbin/NAME`.
-pub const PACKAGES: [&str; 4] = ["adit-init", "adit-hardware", "adit-miner", "adit-network"];
+pub const PACKAGES: [&str; 5] = ["adit-init", "adit-hardware", "adit-miner", "adit-network", "adit-gateway"];
 
 /// Which standard library the programs are built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -123,6 +123,7 @@ async fn watch(
 ) -> Result<()> {
     let started = rig.unit.started();
     display.line(started.elapsed(), "power on (QEMU, AArch64 virt, emulated)");
+    display.line(started.elapsed(), &format!("status page: http://{}/", rig.page));
     let mut look = tokio::time::interval(LOOK);
     let mut cursor = 0;
     let mut numbers = Numbers::default();

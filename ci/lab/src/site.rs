@@ -1,6 +1,7 @@
 //! A site: what a unit needs around it (node, pool), and the unit with its machine.
 
 use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,6 +22,12 @@ use crate::qemu::Unit;
 
 /// Where the unit's network (QEMU's user network) shows this computer's loopback.
 const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
+
+/// An address of the loopback whose port is free; QEMU takes it next, and says so if someone was quicker.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a free port of the loopback")?;
+    Ok(listener.local_addr()?)
+}
 
 /// A pool, and behind it perhaps a Bitcoin node.
 pub struct Backend {
@@ -79,6 +86,8 @@ impl Backend {
 pub struct Rig {
     pub simulator: adit_simulator::Handle,
     pub unit: Unit,
+    /// Where the unit's status page can be asked for from this computer.
+    pub page: SocketAddr,
     agent: PathBuf,
 }
 
@@ -102,7 +111,13 @@ impl Rig {
         let simulator = Simulator::start(&machine).context("simulated machine")?;
 
         let qemu = inputs.board.qemu.as_ref().context("this board is not emulated")?;
-        let files = QemuFiles { control_tree: inputs.control_tree, flash: inputs.flash, disk: inputs.disk };
+        let page = free_address()?;
+        let files = QemuFiles {
+            control_tree: inputs.control_tree,
+            flash: inputs.flash,
+            disk: inputs.disk,
+            http: page.port(),
+        };
         let mut arguments = qemu::arguments(inputs.board, qemu, &files)?;
         // The unit's four serial ports: chips, board controller, fault-injection agent, nothing.
         let far_ends =
@@ -111,7 +126,7 @@ impl Rig {
             arguments.extend(qemu::serial_port(number, far_end)?);
         }
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
-        Ok(Self { simulator, unit, agent })
+        Ok(Self { simulator, unit, page, agent })
     }
 
     /// Gives the agent inside the unit an order and returns its answer. Only images with the agent have one.

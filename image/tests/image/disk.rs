@@ -156,9 +156,10 @@ fn u_boot_gets_its_environment_and_the_public_key_alone() {
 fn qemus_arguments_name_the_files_and_leave_nothing_to_fill_in() {
     let emulated = BENCH.board.qemu.as_ref().unwrap();
     let path = Path::new("/somewhere");
-    let files = qemu::QemuFiles { control_tree: path, flash: path, disk: path };
+    let files = qemu::QemuFiles { control_tree: path, flash: path, disk: path, http: 8080 };
     let arguments = qemu::arguments(&BENCH.board, emulated, &files).unwrap();
     assert!(arguments.iter().any(|argument| argument.ends_with("file=/somewhere")));
+    assert!(arguments.iter().any(|argument| argument.ends_with("hostfwd=tcp:127.0.0.1:8080-:80")));
     assert!(!arguments.iter().any(|argument| argument.contains(['{', '}'])), "{arguments:?}");
     let chain = qemu::serial_port(2, qemu::FarEnd::Client(path)).unwrap().join(" ");
     assert_eq!(chain, "-chardev socket,id=chain2,path=/somewhere");

@@ -1,0 +1,119 @@
+// Asks the unit every two seconds and writes what it says into the page. Texts come from services and pools: they are only ever set as text.
+"use strict";
+
+const EVERY_MS = 2000;
+const PATIENCE_MS = 6000;
+const STATES = { hashing: "Hashing", not_hashing: "Not hashing", unknown: "Not known" };
+const byId = (id) => document.getElementById(id);
+
+// An unchanged text is left alone: a screen reader would say it again.
+function show(id, text) {
+  const element = byId(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const known = (value, text) => (value === null || value === undefined || value === "" ? "–" : text(value));
+const count = (value) => known(value, (number) => number.toLocaleString("en"));
+
+function scaled(value, unit) {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
+  let step = 0;
+  while (value >= 1000 && step < prefixes.length - 1) {
+    value /= 1000;
+    step += 1;
+  }
+  const digits = step === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  return `${value.toFixed(digits)} ${prefixes[step]}${unit}`.trim();
+}
+
+// Shares of test pools are worth less than 1.
+const difficulty = (value) => (value > 0 && value < 1 ? value.toPrecision(2) : scaled(value, ""));
+
+function duration(seconds) {
+  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+  if (days > 0) return `${days} d ${hours} h`;
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+function verdict(state, reason) {
+  byId("verdict").className = state;
+  show("state", STATES[state] ?? STATES.unknown);
+  show("reason", reason);
+}
+
+function problems(list) {
+  const element = byId("problems");
+  const items = list.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+  if (element.textContent !== list.join("")) element.replaceChildren(...items);
+  element.hidden = list.length === 0;
+}
+
+function chains(list) {
+  const rows = list.map((chain) => {
+    const cells = [
+      `${chain.chain}`,
+      known(chain.chip_celsius, (celsius) => `${celsius.toFixed(1)} °C`),
+      `${chain.chips_found} of ${chain.chips_expected}`,
+      known(chain.clock_megahertz, (clock) => `${clock.toFixed(0)} MHz`),
+      count(chain.crc_errors),
+      chain.chip,
+    ];
+    const row = document.createElement("tr");
+    row.append(...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
+    return row;
+  });
+  byId("chains").replaceChildren(...rows);
+}
+
+function render(status) {
+  const { miner, hardware, unit } = status;
+  document.body.classList.remove("outdated");
+  verdict(status.state, status.reason);
+  problems(status.problems);
+
+  const rate = known(miner?.hash_rate_hashes_per_second, (rate) => scaled(rate, "H/s"));
+  document.title = `${STATES[status.state] ?? STATES.unknown} · Adit`;
+  show("hash-rate", rate);
+  show("accepted", count(miner?.shares_accepted));
+  show("rejected", count(miner?.shares_rejected));
+  show("stale", count(miner?.shares_stale));
+  show("best", known(miner?.best_share_difficulty, difficulty));
+  show("pool", known(miner?.pool_url, (url) => url));
+
+  show("machine", hardware?.machine ?? "");
+  byId("simulated").hidden = !hardware?.simulated;
+  show("stage", known(hardware?.stage, (stage) => stage));
+  show("rail", known(hardware?.rail_volts, (volts) => `${volts.toFixed(2)} V`));
+  show("fans", known((hardware?.fans ?? []).map((fan) => `${fan.speed_rpm} rpm`).join(", "), (fans) => fans));
+  chains(hardware?.chains ?? []);
+
+  show("uptime", duration(unit.uptime_seconds));
+  show("slot", known(unit.slot, (slot) => slot.toUpperCase()));
+  show("board", known(unit.board, (board) => board));
+  show("version", known(unit.version, (version) => version));
+}
+
+async function ask() {
+  try {
+    const answer = await fetch("/api/v1/status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (!answer.ok) throw new Error(`answer ${answer.status}`);
+    render(await answer.json());
+  } catch {
+    document.body.classList.add("outdated");
+    document.title = "No answer · Adit";
+    verdict("unknown", "The unit does not answer; the numbers below are old.");
+  }
+}
+
+async function keepAsking() {
+  for (;;) {
+    if (!document.hidden) await ask();
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) ask();
+});
+keepAsking();

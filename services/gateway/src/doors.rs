@@ -1,0 +1,121 @@
+//! Asks the services through their status doors.
+//!
+//! However many clients look, a door is asked once a second at most, and only while someone looks. A door that does not answer in time is an answer too.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use adit_bus::{
+    door,
+    hardware::{self, HardwareStatus, HardwareStatusDoorProxy},
+    miner::{self, MinerStatus, MinerStatusDoorProxy},
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use zbus::Connection;
+
+/// A reading younger than this is good enough for the next client.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Doors are on this machine and answer in a millisecond; a page shall not wait longer than this to say that one hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the services said at one time; in place of an answer, why there is none.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub hardware: Result<HardwareStatus, String>,
+    pub miner: Result<MinerStatus, String>,
+}
+
+/// The status doors of a unit.
+#[derive(Debug)]
+pub struct Doors {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hardware: Door,
+    miner: Door,
+    last: Option<(Instant, Arc<Reading>)>,
+}
+
+impl Doors {
+    /// `folder`: where the doors' sockets are.
+    pub fn new(folder: &Path) -> Self {
+        let door = |name| Door { socket: folder.join(name), connection: None };
+        let (hardware, miner) = (door(hardware::STATUS_DOOR), door(miner::STATUS_DOOR));
+        Self { inner: Mutex::new(Inner { hardware, miner, last: None }) }
+    }
+
+    /// What the services say now, at most a second old. Takes two seconds when a door hangs; clients that ask meanwhile wait for the same reading.
+    pub async fn read(&self) -> Arc<Reading> {
+        let mut inner = self.inner.lock().await;
+        if let Some((at, reading)) = &inner.last
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(reading);
+        }
+        let Inner { hardware, miner, last } = &mut *inner;
+        let (hardware, miner) = tokio::join!(hardware.ask(), miner.ask());
+        let reading = Arc::new(Reading { hardware, miner });
+        *last = Some((Instant::now(), Arc::clone(&reading)));
+        reading
+    }
+}
+
+/// What a door's `Read` gives.
+trait Answer: Sized + Send {
+    fn read(connection: &Connection) -> impl Future<Output = zbus::Result<Self>> + Send;
+}
+
+impl Answer for HardwareStatus {
+    async fn read(connection: &Connection) -> zbus::Result<Self> {
+        HardwareStatusDoorProxy::new(connection).await?.read().await
+    }
+}
+
+impl Answer for MinerStatus {
+    async fn read(connection: &Connection) -> zbus::Result<Self> {
+        MinerStatusDoorProxy::new(connection).await?.read().await
+    }
+}
+
+#[derive(Debug)]
+struct Door {
+    socket: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl Door {
+    async fn ask<T: Answer>(&mut self) -> Result<T, String> {
+        let answer = timeout(PATIENCE, self.ask_patiently()).await;
+        let problem = match answer {
+            Ok(Ok(status)) => return Ok(status),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        self.connection = None;
+        Err(problem)
+    }
+
+    async fn ask_patiently<T: Answer>(&mut self) -> zbus::Result<T> {
+        // A kept connection ends with the service that it led to; the one that was started since is at the same socket.
+        if let Some(connection) = self.connection.take()
+            && let Ok(status) = T::read(&connection).await
+        {
+            self.connection = Some(connection);
+            return Ok(status);
+        }
+        let connection = door::connect(&self.socket).await?;
+        let status = T::read(&connection).await?;
+        self.connection = Some(connection);
+        Ok(status)
+    }
+}

@@ -1,0 +1,250 @@
+//! What a client gets, as `docs/api.md` says.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use adit_bus::{
+    hardware::HardwareStatus,
+    miner::{MinerStatus, STATUS_DOOR},
+};
+use serde_json::{Value, json};
+use support::{Service, Site, bind, hashing};
+
+#[tokio::test]
+async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
+    let (site, _hardware, _miner) = Site::hashing();
+    let answer = site.get("/api/v1/status").await;
+    assert_eq!(answer.field("content-type"), Some("application/json"));
+    assert_eq!(answer.field("cache-control"), Some("no-store"));
+    let mut status = site.status().await;
+    assert!(status["unit"]["uptime_seconds"].take().is_u64());
+    assert_eq!(
+        status,
+        json!({
+            "api_version": 1,
+            "state": "hashing",
+            "reason": "",
+            "problems": [],
+            "unit": {
+                "version": "0.1.0+g1234", "board": "qemu-aarch64", "slot": "a", "uptime_seconds": null,
+            },
+            "miner": {
+                "state": "hashing",
+                "reason": "",
+                "pool_url": "stratum+tcp://pool.example:3333",
+                "pool_difficulty": 1000.0,
+                "hash_rate_hashes_per_second": 1_070_000_500_000.0,
+                "shares_accepted": 12,
+                "shares_rejected": 1,
+                "shares_stale": 2,
+                "nonces_invalid": 3,
+                "best_share_difficulty": 52_000.25,
+            },
+            "hardware": {
+                "machine": "qemu-bitaxe",
+                "simulated": true,
+                "stage": "hashing",
+                "fault": "",
+                "rail_volts": 1.15,
+                "fans": [{"fan": 0, "speed_rpm": 4200}],
+                "chains": [{
+                    "chain": 0,
+                    "chip": "BM1370",
+                    "chips_found": 1,
+                    "chips_expected": 1,
+                    "clock_megahertz": 525.0,
+                    "chip_celsius": 61.25,
+                    "works_sent": 4711,
+                    "nonces": 99,
+                    "crc_errors": 2,
+                    "impossible_responses": 0,
+                }],
+            },
+        })
+    );
+    site.stop().await;
+}
+
+type Change = fn(&mut HardwareStatus, &mut MinerStatus);
+
+#[tokio::test]
+async fn a_unit_is_called_hashing_only_on_evidence() {
+    let table: [(Change, &str); 5] = [
+        (|_, miner| miner.mhs = 0.0, "no valid nonce"),
+        (|hardware, _| hardware.stage = "ramp".into(), "stage ramp"),
+        (
+            |hardware, _| {
+                hardware.stage = "fault".into();
+                hardware.fault = "fan 0 stands still".into();
+            },
+            "fault: fan 0 stands still",
+        ),
+        (
+            |_, miner| {
+                miner.state = "connecting".into();
+                miner.reason = "connection refused".into();
+            },
+            "connecting: connection refused",
+        ),
+        (|_, miner| miner.state = "unclaimed".into(), "unclaimed"),
+    ];
+    for (change, reason) in table {
+        let site = Site::start();
+        let (mut hardware, mut miner) = hashing();
+        change(&mut hardware, &mut miner);
+        let _services =
+            (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
+        let status = site.status().await;
+        assert_eq!(status["state"], "not_hashing", "{status}");
+        assert!(status["reason"].as_str().unwrap().contains(reason), "{reason}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_measured_is_null_and_has_no_metric() {
+    let site = Site::start();
+    let (mut hardware, miner) = hashing();
+    hardware.rail_volts = f64::NAN;
+    hardware.chains[0].chip_celsius = f64::NAN;
+    let _services =
+        (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
+    let status = site.status().await;
+    assert_eq!(status["hardware"]["rail_volts"], Value::Null);
+    assert_eq!(status["hardware"]["chains"][0]["chip_celsius"], Value::Null);
+    let metrics = site.get("/metrics").await.body;
+    assert!(!metrics.contains("adit_rail_volts") && !metrics.contains("celsius"), "{metrics}");
+    assert!(metrics.contains("adit_chain_clock_hertz{chain=\"0\"} 525000000\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn services_that_are_not_there_or_hang_are_said_and_the_gateway_stays_up() {
+    let site = Site::start();
+    // Nobody listens at the one door; at the other somebody does and never answers.
+    let _hung = bind(site.doors.path(), STATUS_DOOR);
+    let start = Instant::now();
+    let status = site.status().await;
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!(
+        (&status["state"], &status["miner"], &status["hardware"]),
+        (&json!("unknown"), &Value::Null, &Value::Null)
+    );
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("adit-miner does not answer: no answer within 2 s"), "{problems}");
+    assert!(problems.contains("adit-hardware does not answer"), "{problems}");
+    assert_eq!(site.get("/").await.code, 200);
+    let metrics = site.get("/metrics").await.body;
+    assert!(metrics.contains("adit_service_answers{service=\"adit-miner\"} 0\n"), "{metrics}");
+    assert!(metrics.contains("adit_hashing 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_service_that_came_back_is_read_again() {
+    let (site, _hardware, miner) = Site::hashing();
+    assert_eq!(site.status().await["state"], "hashing");
+    drop(miner);
+    let _miner = Service::miner(site.doors.path(), hashing().1);
+    // Readings are kept for a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(site.status().await["state"], "hashing");
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_but_its_own_files() {
+    let (site, _hardware, _miner) = Site::hashing();
+    let page = site.get("/").await;
+    assert_eq!((page.code, page.field("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.field("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!page.body.contains("<style") && !page.body.contains(" style=") && !page.body.contains(" on"));
+    let mut linked = 0;
+    for part in page.body.split(['"', ' ']).filter(|part| part.starts_with('/') && part.len() > 1) {
+        let part = part.trim_end_matches('>');
+        if !part.contains('<') {
+            assert_eq!(site.get(part).await.code, 200, "{part}");
+            linked += 1;
+        }
+    }
+    assert!(linked >= 5, "{linked}");
+    for file in ["/", "/page.css", "/page.js"] {
+        let body = site.get(file).await.body;
+        assert!(
+            !body.contains("http://") && !body.contains("https://") && !body.contains("innerHTML"),
+            "{file}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let (site, _hardware, _miner) = Site::hashing();
+    for (method, path) in
+        [("GET", "/"), ("GET", "/api/v1/status"), ("GET", "/metrics"), ("GET", "/x"), ("POST", "/")]
+    {
+        let answer = site.request(method, path, "").await;
+        for (field, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.field(field), Some(value), "{method} {path}");
+        }
+        assert!(answer.field("content-security-policy").is_some(), "{method} {path}");
+        assert!(answer.field("access-control-allow-origin").is_none(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_gets_the_same_head_without_a_body() {
+    let (site, _hardware, _miner) = Site::hashing();
+    for path in ["/", "/metrics", "/page.js"] {
+        let (get, head) = (site.get(path).await, site.request("HEAD", path, "").await);
+        assert_eq!((head.code, head.body.as_str()), (200, ""), "{path}");
+        assert_eq!(get.field("content-type"), head.field("content-type"), "{path}");
+        assert_eq!(head.field("content-length"), Some(get.body.len().to_string().as_str()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_lines_of_json() {
+    let (site, _hardware, _miner) = Site::hashing();
+    for (method, path, fields, code, error) in [
+        ("GET", "/index.php", "", 404, "not_found"),
+        ("GET", "/api/v1/status/", "", 404, "not_found"),
+        ("GET", "/../../etc/passwd", "", 404, "not_found"),
+        ("POST", "/api/v1/status", "content-length: 0\r\n", 405, "method_not_allowed"),
+        ("DELETE", "/metrics", "", 405, "method_not_allowed"),
+        ("OPTIONS", "/", "", 405, "method_not_allowed"),
+        ("POST", "/", "content-length: 1000000000\r\n", 413, "content_too_large"),
+        ("POST", "/x", "transfer-encoding: chunked\r\n", 413, "content_too_large"),
+    ] {
+        let answer = site.request(method, path, fields).await;
+        assert_eq!(answer.code, code, "{method} {path}: {answer:?}");
+        assert_eq!(answer.field("content-type"), Some("application/json"));
+        assert!(answer.body.ends_with("}\n") && answer.body.lines().count() == 1, "{answer:?}");
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(body["error"], error);
+        assert!(!body["message"].as_str().unwrap().is_empty());
+        if code == 405 {
+            assert_eq!(answer.field("allow"), Some("GET,HEAD"), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_from_a_pool_stays_text() {
+    let site = Site::start();
+    let (hardware, mut miner) = hashing();
+    miner.state = "connecting".into();
+    miner.reason = format!("</script>\"\\\n\u{7}{}", "é".repeat(5000));
+    miner.pool = "a\"b\\c\nd".into();
+    let _services =
+        (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
+    let status = site.status().await;
+    let reason = status["miner"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("</script>\"\\\n") && reason.chars().count() == 301, "{reason}");
+    let metrics = site.get("/metrics").await.body;
+    assert!(metrics.contains(r#"adit_pool_info{url="a\"b\\c\nd"} 1"#), "{metrics}");
+}
