@@ -68,10 +68,7 @@ impl Backend {
 
     /// The `adit.toml` of a unit that mines here.
     pub fn unit_config(&self) -> String {
-        let port = self.pool.address().port();
-        format!(
-            "version = 1\nname = \"lab\"\n\n[[pool]]\nurl = \"stratum+tcp://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"lab.unit\"\n"
-        )
+        unit_config(self.pool.address().port(), "lab.unit")
     }
 
     pub async fn stop(self) {
@@ -80,6 +77,13 @@ impl Backend {
             node.stop().await;
         }
     }
+}
+
+/// The `adit.toml` of a unit that mines as `user` at a pool on this computer's loopback.
+pub fn unit_config(port: u16, user: &str) -> String {
+    format!(
+        "version = 1\nname = \"lab\"\n\n[[pool]]\nurl = \"stratum+tcp://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"{user}\"\n"
+    )
 }
 
 /// One unit in QEMU, its simulated machine, and the line to its fault-injection agent.

@@ -28,12 +28,12 @@ pub enum Error {
     Template(#[from] BadTemplate),
     #[error("{} is no chroot with a Bitcoin node: usr/bin/bitcoind is missing (ci/node/prepare makes one)", .0.display())]
     NoChroot(PathBuf),
-    #[error("cannot start bitcoind")]
-    Start(#[source] io::Error),
-    #[error("bitcoind ended with {status}: {said}")]
-    Ended { status: String, said: String },
-    #[error("bitcoind was not ready after {seconds} s: {said}")]
-    NotReady { seconds: u64, said: String },
+    #[error("cannot start {program}")]
+    Start { program: &'static str, source: io::Error },
+    #[error("{program} ended with {status}: {said}")]
+    Ended { program: &'static str, status: String, said: String },
+    #[error("{program} was not ready after {seconds} s: {said}")]
+    NotReady { program: &'static str, seconds: u64, said: String },
     #[error("{wanted} coins are wanted, the chain has {found}")]
     Coins { wanted: usize, found: usize },
     #[error("the pool has ended")]

@@ -9,6 +9,7 @@
 mod coins;
 mod connection;
 mod control;
+mod datum;
 mod difficulty;
 mod error;
 mod fault;
@@ -17,6 +18,7 @@ mod hash;
 mod lines;
 mod node;
 mod pool;
+mod process;
 mod rpc;
 mod session;
 mod share;
@@ -24,6 +26,7 @@ mod state;
 mod template;
 mod work;
 
+pub use datum::Datum;
 pub use difficulty::{Difficulty, DifficultyError};
 pub use error::Error;
 pub use fault::{Fault, FaultError, FaultRequest};

@@ -6,8 +6,10 @@
 
 mod blocks;
 mod crashes;
+mod datum;
 mod ending;
 mod flattened;
+mod page;
 mod slots;
 mod support;
 mod tampering;

@@ -1,0 +1,77 @@
+//! What a person with a phone, and Prometheus, see of a unit that mines.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use adit_lab::{
+    console::Event,
+    site::{Backend, Effort},
+};
+use adit_slots::Slot;
+use serde_json::Value;
+
+use crate::support::{BOOT, Disk, copies, release, state};
+
+/// One answer of the unit's, or why there is none; both with an end.
+async fn ask(page: SocketAddr, path: &str, accept: &str) -> reqwest::Result<String> {
+    let request = reqwest::Client::new().get(format!("http://{page}{path}")).header("accept", accept);
+    request.timeout(Duration::from_secs(10)).send().await?.error_for_status()?.text().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mining_unit_shows_itself_to_browsers_programs_and_prometheus() {
+    let images = release();
+    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
+    let disk = Disk::new(
+        images,
+        [&images.slot, &images.slot],
+        copies(state(Slot::A, 3, 3)),
+        Some(&backend.unit_config()),
+    );
+    let rig = disk.boot(images);
+    rig.unit
+        .wait_event(0, BOOT * 2, "an accepted share", |event| match event {
+            Event::Hashing { accepted: 1.., .. } => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+
+    let deadline = Instant::now() + BOOT;
+    let status = loop {
+        let status = ask(rig.page, "/api/v1/status", "application/json").await.unwrap();
+        let status: Value = serde_json::from_str(&status).unwrap();
+        if status["state"] == "hashing" && status["miner"]["shares_accepted"].as_u64() > Some(0) {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "{status:#}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    assert_eq!(status["unit"]["slot"], "a", "{status:#}");
+    assert_eq!(status["unit"]["board"], "qemu-aarch64", "{status:#}");
+    assert_eq!(status["hardware"]["simulated"], true, "{status:#}");
+    assert_eq!(status["hardware"]["chains"][0]["chips_found"], 1, "{status:#}");
+    assert_eq!(status["problems"].as_array().map(Vec::len), Some(0), "{status:#}");
+
+    let page = ask(rig.page, "/", "text/html").await.unwrap();
+    assert!(page.contains("/page.js"), "{page}");
+
+    let metrics = ask(rig.page, "/metrics", "text/plain").await.unwrap();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("promtool (Debian package prometheus): {error}"));
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let verdict = promtool.wait_with_output().unwrap();
+    assert!(verdict.status.success(), "{verdict:?}\n{metrics}");
+    assert!(metrics.lines().any(|line| line == "adit_hashing 1"), "{metrics}");
+    rig.stop().await;
+    backend.stop().await;
+}
