@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use tokio::{
     net::{UnixListener, UnixStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use zbus::{
     Connection, Guid,
@@ -20,6 +20,9 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Longest time that a client waits for an answer; the server sets no limit.
 const CALL: Duration = Duration::from_secs(10);
+
+/// After a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that one door serves at a time; a further one waits in the socket's queue.
 const MAX_CLIENTS: usize = 16;
@@ -42,7 +45,7 @@ pub async fn connect(socket: &std::path::Path) -> zbus::Result<Connection> {
     })
 }
 
-/// Answers at `object` with one `interface()` a client, until the listener fails. A client that breaks off or misbehaves ends only its own connection.
+/// Answers at `object` with one `interface()` a client, without end. A client that breaks off or misbehaves ends only its own connection.
 pub async fn serve<I, F>(listener: UnixListener, object: &'static str, interface: F) -> io::Result<()>
 where
     I: Interface,
@@ -52,8 +55,15 @@ where
     let guid = Guid::generate();
     loop {
         let place = clients.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = listener.accept().await?;
-        let stream = stream.into_std()?;
+        let stream = match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => stream,
+            // A client that is gone again, or no descriptors left for a moment: neither ends a door.
+            Err(error) => {
+                tracing::debug!(object, %error, "nobody came through the door");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
         let (guid, interface) = (guid.clone(), interface());
         tokio::spawn(async move {
             let client = connection::Builder::unix_stream(stream)
