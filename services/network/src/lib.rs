@@ -10,14 +10,18 @@
 //! * [`lease`]: what a DHCP server may say, checked. Pure.
 //! * [`links`]: interfaces, addresses and routes, through `rtnetlink`.
 //! * [`choice`]: which interface is meant. Pure.
+//! * [`view`]: what the kernel has on the interface now.
+//! * [`mdns`]: `NAME.local`, and how people find units.
 //! * [`resolver`]: the file with name servers.
 
 pub mod choice;
 mod dhcp;
 pub mod lease;
 mod links;
+pub mod mdns;
 mod network;
 pub mod resolver;
 mod settings;
+mod view;
 
 pub use network::{Surroundings, run};

@@ -8,51 +8,65 @@ use rtnetlink::{
     Handle, LinkUnspec, LinkVlan, MulticastGroup, RouteMessageBuilder, new_multicast_connection,
     packet_core::NetlinkPayload,
     packet_route::{
-        AddressFamily, RouteNetlinkMessage,
+        AddressFamily,
         address::{AddressAttribute, AddressMessage, CacheInfo},
         link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage},
         route::RouteProtocol,
     },
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Duration, Instant, sleep_until},
+};
 
 use crate::{choice::Link, lease::Ipv4};
 
 /// Changes that wait to be looked at. More are not needed: each only says "look again".
 const PENDING_CHANGES: usize = 1;
 
+/// Changes are not looked at more often: some of them, as routes and addresses from router advertisements, are made by strangers.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const GROUPS: [MulticastGroup; 5] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+];
+
 /// Talks to the kernel.
 pub(crate) struct Links {
-    handle: Handle,
+    pub(crate) handle: Handle,
     changed: mpsc::Receiver<()>,
+    /// Not before this is the next change looked at.
+    next: Instant,
 }
 
 impl Links {
     /// Starts two tasks that live as long as the runtime.
     pub(crate) fn open() -> anyhow::Result<Self> {
-        let (connection, handle, mut messages) =
-            new_multicast_connection(&[MulticastGroup::Link]).context("netlink")?;
+        let (connection, handle, mut messages) = new_multicast_connection(&GROUPS).context("netlink")?;
         tokio::spawn(connection);
         let (sender, changed) = mpsc::channel(PENDING_CHANGES);
         tokio::spawn(async move {
             while let Some((message, _)) = messages.next().await {
-                if matches!(
-                    message.payload,
-                    NetlinkPayload::InnerMessage(
-                        RouteNetlinkMessage::NewLink(_) | RouteNetlinkMessage::DelLink(_)
-                    )
-                ) && let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(())
+                if matches!(message.payload, NetlinkPayload::InnerMessage(_))
+                    && let Err(mpsc::error::TrySendError::Closed(())) = sender.try_send(())
                 {
                     return;
                 }
             }
         });
-        Ok(Self { handle, changed })
+        Ok(Self { handle, changed, next: Instant::now() })
     }
 
-    /// Returns when an interface has changed. `None`: the kernel's socket is gone.
+    /// Returns when an interface, an address or a route has changed. `None`: the kernel's socket is gone. Cancel-safe.
     pub(crate) async fn changed(&mut self) -> Option<()> {
-        self.changed.recv().await
+        sleep_until(self.next).await;
+        self.changed.recv().await?;
+        self.next = Instant::now() + PAUSE;
+        Some(())
     }
 
     /// Every Ethernet interface.

@@ -10,18 +10,26 @@ use std::{
 use adit_config::{Addressing, Network};
 use anyhow::Context;
 use sd_notify::NotifyState;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 
 use crate::{
     choice::{Link, choose},
     dhcp::{Dhcp, News},
     lease::Ipv4,
     links::Links,
+    mdns::{self, Site},
     resolver, settings,
+    view::View,
 };
 
 /// Readiness is said after this time without a network too: nothing on the unit waits for it.
 const READY_ANYWAY: Duration = Duration::from_secs(5);
+
+/// Longest time that the name's goodbye may take on the way down.
+const GOODBYE: Duration = Duration::from_millis(200);
 
 /// What the service finds.
 pub struct Surroundings {
@@ -38,12 +46,17 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
     if let Err(error) = rustix::system::sethostname(host_name.as_bytes()) {
         tracing::warn!(target: "adit_network", "host name {host_name}: {error}");
     }
+    let (sites, known_sites) = watch::channel(None);
+    let (local_name, _) = watch::channel(None);
+    let names = tokio::spawn(mdns::run(known_sites, local_name));
     let mut service = Service {
         links: Links::open()?,
         network,
         host_name,
         resolver: surroundings.resolver,
         link: None,
+        arrivals: 0,
+        sites,
         dhcp: Dhcp::default(),
         ready: false,
         complaints: Vec::new(),
@@ -56,6 +69,8 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         tokio::select! {
             () = &mut stop => {
                 say(&[NotifyState::Stopping]);
+                drop(service);
+                let _ = timeout(GOODBYE, names).await;
                 return Ok(());
             }
             () = sleep_until(late), if !service.ready => {
@@ -78,6 +93,10 @@ struct Service {
     resolver: PathBuf,
     /// The interface that is configured, as it was seen last.
     link: Option<Link>,
+    /// How often the carrier came.
+    arrivals: u64,
+    /// What the responder for `NAME.local` is told.
+    sites: watch::Sender<Option<Site>>,
     dhcp: Dhcp,
     ready: bool,
     complaints: Vec<String>,
@@ -90,6 +109,7 @@ impl Service {
             if let Some(old) = self.link.take() {
                 tracing::warn!(target: "adit_network", "interface gone name={}", old.name);
                 self.dhcp.stop();
+                self.sites.send_replace(None);
             }
             return Ok(());
         };
@@ -102,6 +122,7 @@ impl Service {
         match (had_carrier, link.carrier) {
             (false, true) => {
                 tracing::info!(target: "adit_network", "link up name={} mac={}", link.name, mac(link.mac));
+                self.arrivals += 1;
                 if self.network.addressing == Addressing::Dhcp
                     && let Err(error) = self.dhcp.start(&link, &self.host_name).await
                 {
@@ -115,7 +136,25 @@ impl Service {
             }
             _ => {}
         }
+        let view = self.links.view(link.index).await?;
+        self.tell_names(&link, &view);
         Ok(())
+    }
+
+    fn tell_names(&self, link: &Link, view: &View) {
+        let site = Site {
+            index: link.index,
+            link: link.name.clone(),
+            mac: link.mac,
+            arrivals: self.arrivals,
+            host_name: self.host_name.clone(),
+            addresses: view.reachable(),
+        };
+        self.sites.send_if_modified(|old| {
+            let is_new = old.as_ref() != Some(&site);
+            *old = Some(site);
+            is_new
+        });
     }
 
     /// The first Ethernet port, or the VLAN on it that the configuration asks for.

@@ -2,6 +2,7 @@
 //! gives the rights, and keeps everything in here away from the machine's own network, host name and clock.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
 
 use std::{
     fs::{self, File},
@@ -15,6 +16,12 @@ use std::{
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Resident memory and processor time.
+pub(crate) struct Usage {
+    pub(crate) kib: u64,
+    pub(crate) cpu_ms: u64,
+}
 
 pub(crate) struct Segment {
     folder: TempDir,
@@ -122,6 +129,58 @@ impl Segment {
         command.env("ADIT_CONFIG", config).env("NOTIFY_SOCKET", self.folder.path().join("notify"));
         self.children.push(command.stderr(log).spawn().unwrap());
         self.children.len() - 1
+    }
+
+    /// Runs a Python program at the server's end.
+    pub(crate) fn python(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = self.enter(self.server, &["python3", "-c", program]);
+        command.args(arguments);
+        Self::output(command)
+    }
+
+    /// Starts a Python program at the server's end.
+    pub(crate) fn start_python(&mut self, program: &str) -> usize {
+        let mut command = self.enter(self.server, &["python3", "-c", program]);
+        let output = File::create(self.output_of(self.children.len())).unwrap();
+        self.children.push(command.stdout(output).spawn().unwrap());
+        self.children.len() - 1
+    }
+
+    /// Debian's avahi-daemon at the server's end; it wants an account of its own, and root is all that there is.
+    pub(crate) fn start_avahi(&mut self, host_name: &str) -> usize {
+        let config = self.folder.path().join("avahi.conf");
+        let text = format!(
+            "[server]\nhost-name={host_name}\nuse-ipv6=no\nallow-interfaces=server0\nenable-dbus=no\n[publish]\npublish-workstation=no\n"
+        );
+        fs::write(&config, text).unwrap();
+        let script = "echo avahi:x:0:0::/:/bin/sh > /run/passwd && echo avahi:x:0: > /run/group &&
+            mount --bind /run/passwd /etc/passwd && mount --bind /run/group /etc/group &&
+            exec avahi-daemon --no-drop-root --no-chroot --no-rlimits --debug -f \"$1\" 2>&1";
+        let mut command = self.enter(self.server, &["unshare", "--mount", "sh", "-c", script, "sh"]);
+        let output = File::create(self.output_of(self.children.len())).unwrap();
+        self.children.push(command.arg(config).stdout(output).spawn().unwrap());
+        self.children.len() - 1
+    }
+
+    /// What a process has used until now.
+    pub(crate) fn usage(&self, child: usize) -> Usage {
+        let folder = PathBuf::from(format!("/proc/{}", self.children[child].id()));
+        let status = fs::read_to_string(folder.join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib = line.split_whitespace().next().unwrap().parse().unwrap();
+        // Of a thread: user and system time stand together, in nanoseconds.
+        let schedstat = fs::read_to_string(folder.join("schedstat")).unwrap();
+        let nanoseconds: u64 = schedstat.split_whitespace().next().unwrap().parse().unwrap();
+        Usage { kib, cpu_ms: nanoseconds / 1_000_000 }
+    }
+
+    fn output_of(&self, child: usize) -> PathBuf {
+        self.folder.path().join(format!("output-{child}"))
+    }
+
+    pub(crate) fn wait_for_output(&self, child: usize, text: &str) {
+        let output = self.output_of(child);
+        self.wait(text, || fs::read_to_string(&output).is_ok_and(|found| found.contains(text)));
     }
 
     /// Where adit-network says that it is ready.
