@@ -8,6 +8,6 @@ mod single;
 mod ticket;
 
 pub use chain::{Chain, Effect};
-pub use model::{BM1362, BM1368, BM1370, Model, NonceSpace, UnknownModel};
+pub use model::{BM1362, BM1366, BM1368, BM1370, Model, NonceSpace, UnknownModel};
 pub use single::Sweeping;
 pub use ticket::TicketMask;

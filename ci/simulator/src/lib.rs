@@ -27,7 +27,7 @@ mod wire;
 mod world;
 
 pub use chip::{
-    BM1362, BM1368, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask, UnknownModel,
+    BM1362, BM1366, BM1368, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask, UnknownModel,
 };
 pub use endpoint::{Endpoint, EndpointError, OpenError};
 pub use events::{Event, Events, Record};

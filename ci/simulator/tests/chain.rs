@@ -1,7 +1,7 @@
 //! What chips do with commands.
 #![allow(clippy::unwrap_used)]
 
-use adit_simulator::{BM1362, BM1368, BM1370, Chain, Command, Effect, Model, Target};
+use adit_simulator::{BM1362, BM1366, BM1368, BM1370, Chain, Command, Effect, Model, Target};
 
 fn chain(model: &'static Model, chips: usize) -> Chain {
     let mut chain = Chain::new(model, chips);
@@ -49,17 +49,21 @@ fn a_fresh_chip_answers_nine_bytes_and_eleven_once_it_rolls_versions() {
 fn models_are_found_by_name_and_an_unknown_one_is_answered_with_those_there_are() {
     assert_eq!(Model::by_name("bm1362").unwrap().id, 0x1362);
     assert_eq!(Model::by_name("BM1368").unwrap().id, 0x1368);
-    let refused = Model::by_name("bm1366").unwrap_err().to_string();
-    assert_eq!(refused, "no chip `bm1366`: there are bm1362, bm1368, bm1370");
+    let refused = Model::by_name("bm1398").unwrap_err().to_string();
+    assert_eq!(refused, "no chip `bm1398`: there are bm1362, bm1366, bm1368, bm1370");
 }
 
 #[test]
-fn a_bm1368_says_who_it_is_as_captured() {
-    let mut chain = chain(&BM1368, 108);
-    write_all(&mut chain, 0xA4, 0x9000_FFFF);
-    let found = read_all(&mut chain, 0x00);
-    assert_eq!(found.len(), 108);
-    assert!(found.iter().all(|answer| answer == "AA5513680000000000000F"), "{found:?}");
+fn chips_say_who_they_are_as_captured() {
+    for (model, chips, id) in
+        [(&BM1366, 110, "AA55136600000000000005"), (&BM1368, 108, "AA5513680000000000000F")]
+    {
+        let mut chain = chain(model, chips);
+        write_all(&mut chain, 0xA4, 0x9000_FFFF);
+        let found = read_all(&mut chain, 0x00);
+        assert_eq!(found.len(), chips);
+        assert!(found.iter().all(|answer| answer == id), "{found:?}");
+    }
 }
 
 #[test]

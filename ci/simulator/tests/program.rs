@@ -104,7 +104,7 @@ fn mistakes_on_the_command_line_are_answered_with_what_would_be_right() {
     assert!(refused(&["bitaxe", "--chain", "/dev/ttyS0"]).contains("unix:PATH"));
     assert!(refused(&["bitaxe"]).contains("--board"));
     assert!(refused(&[]).contains("bitaxe"));
-    assert!(refused(&["bitaxe", "--chip", "bm1397"]).contains("there are bm1362, bm1368, bm1370"));
+    assert!(refused(&["bitaxe", "--chip", "bm1398"]).contains("there are bm1362, bm1366, bm1368, bm1370"));
     assert!(refused(&["bitaxe", "--chips", "129"]).contains("1..=128"));
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("file");

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_simulator::{
-    BM1362, BM1368, BM1370, Chain, ChipWork, Command, Effect, Found, Model, Parser, Position, Sweep, Target,
-    TicketMask, Work,
+    BM1362, BM1366, BM1368, BM1370, Chain, ChipWork, Command, Effect, Found, Model, Parser, Position, Sweep,
+    Target, TicketMask, Work,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -195,7 +195,7 @@ fn work_of_one_chip(model: &'static Model, length: u32) -> Work {
 
 #[test]
 fn small_cores_are_as_many_as_published() {
-    for (model, small_cores) in [(&BM1370, 2040u32), (&BM1368, 1276), (&BM1362, 514)] {
+    for (model, small_cores) in [(&BM1370, 2040u32), (&BM1368, 1276), (&BM1366, 894), (&BM1362, 514)] {
         let work = work_of_one_chip(model, 100);
         assert_eq!(work.hashes_per_second(), 525e6 * f64::from(small_cores));
         assert_eq!(Sweep::new(work, 0).step(&mut Vec::new()), u64::from(small_cores));

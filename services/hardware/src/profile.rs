@@ -141,6 +141,9 @@ pub struct ChainProfile {
     /// A row of [`adit_asic::Chip`].
     pub chip: String,
     pub chips: u16,
+    /// Voltage domains in a row, of equally many chips.
+    #[serde(default = "one")]
+    pub domains: u16,
     pub mhz: f64,
     /// Hard limit for whatever may ask for another frequency.
     pub max_mhz: f64,
@@ -173,6 +176,10 @@ pub struct Ramp {
 /// As ESP-Miner does with BM1368.
 fn cautious_gap() -> u32 {
     500
+}
+
+fn one() -> u16 {
+    1
 }
 
 fn silicon() -> u8 {
@@ -229,6 +236,7 @@ impl ChainProfile {
     pub fn setup(&self, version_mask: u32) -> init::Setup {
         init::Setup {
             chips: self.chips,
+            domains: self.domains,
             ticket_bits: self.ticket_bits,
             version_mask,
             baud_divider: self.baud_divider(),

@@ -7,7 +7,7 @@ mod bench;
 
 use std::collections::{HashMap, HashSet};
 
-use adit_simulator::{BM1362, BM1368, Event, Fault, Model};
+use adit_simulator::{BM1362, BM1366, BM1368, Event, Fault, Model};
 use bench::{Bench, QUICK, machine, zero_bits};
 
 /// How the simulated machine has come through the start-up.
@@ -23,6 +23,10 @@ const S19J_PRO: Expected =
     Expected { profile: "bench-bm1362", model: &BM1362, chips: 126, mhz: 525.0, baud: 3_125_000 };
 const S21: Expected =
     Expected { profile: "bench-bm1368", model: &BM1368, chips: 108, mhz: 490.0, baud: 1_041_666 };
+const ULTRA: Expected =
+    Expected { profile: "bench-ultra", model: &BM1366, chips: 1, mhz: 485.0, baud: 1_041_666 };
+const S19_XP: Expected =
+    Expected { profile: "bench-bm1366", model: &BM1366, chips: 110, mhz: 475.0, baud: 1_041_666 };
 
 async fn brings_up_and_hashes(expected: &Expected) {
     let bench = machine(expected.profile, expected.model, expected.chips, &[]);
@@ -47,7 +51,7 @@ async fn brings_up_and_hashes(expected: &Expected) {
         assert_eq!(usize::from(nonce.chip), finder, "{nonce:?}");
         chips.insert(nonce.chip);
     }
-    assert!(chips.len() >= 5, "all from few chips: {chips:?}");
+    assert!(chips.len() >= expected.chips.min(5), "all from few chips: {chips:?}");
     let truth = bench.state().chain;
     assert_eq!(
         (truth.crc_errors, truth.garbled_bytes, truth.protocol_errors, truth.dropped_responses),
@@ -76,6 +80,16 @@ async fn a_chain_of_126_bm1362_hashes_and_every_nonce_names_its_chip() {
 #[tokio::test]
 async fn a_chain_of_108_bm1368_hashes_and_every_nonce_names_its_chip() {
     brings_up_and_hashes(&S21).await;
+}
+
+#[tokio::test]
+async fn a_single_bm1366_hashes() {
+    brings_up_and_hashes(&ULTRA).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_110_bm1366_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S19_XP).await;
 }
 
 #[tokio::test]

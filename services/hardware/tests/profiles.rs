@@ -31,7 +31,7 @@ fn a_wrong_value_is_answered_with_its_line_and_what_would_be_right() {
         (
             "chip = \"BM1370\"",
             "chip = \"BM9999\"",
-            "chip: \"BM9999\" is not a known chip; known: BM1362, BM1368, BM1370",
+            "chip: \"BM9999\" is not a known chip; known: BM1362, BM1366, BM1368, BM1370",
         ),
         (
             "baud = 115_740",
@@ -99,5 +99,18 @@ fn a_frequency_at_which_chips_would_search_each_others_nonces_is_refused() {
     let text = text.replace("max_mhz = 525.0", "max_mhz = 600.0");
     let line = text.lines().position(|line| line == "max_mhz = 600.0").unwrap() + 1;
     let what = "max_mhz: above 577.918 each of 108 BM1368 would search nonces of its neighbour, too";
+    assert_eq!(Profile::parse(&text).unwrap_err(), (line, what.into()));
+}
+
+#[test]
+fn domains_must_divide_the_chips() {
+    let text = std::fs::read_to_string(format!("{SHIPPED}/bench-bm1366.toml")).unwrap();
+    for (domains, right) in [(11, true), (110, true), (1, true), (12, false), (0, false), (220, false)] {
+        let text = text.replace("domains = 11", &format!("domains = {domains}"));
+        assert_eq!(Profile::parse(&text).is_ok(), right, "{domains}");
+    }
+    let text = text.replace("domains = 11", "domains = 12");
+    let line = text.lines().position(|line| line == "domains = 12").unwrap() + 1;
+    let what = "domains: 110 chips are not 12 domains of equally many";
     assert_eq!(Profile::parse(&text).unwrap_err(), (line, what.into()));
 }

@@ -41,7 +41,7 @@ pub struct Model {
 }
 
 /// All models that can be simulated.
-const MODELS: [&Model; 3] = [&BM1362, &BM1368, &BM1370];
+const MODELS: [&Model; 4] = [&BM1362, &BM1366, &BM1368, &BM1370];
 
 /// No model has this name.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +103,24 @@ pub const BM1370: Model = Model {
         (0xBB, 0),
         (0xBD, 0),
     ],
+};
+
+/// Antminer S19 XP and S19k Pro, Bitaxe Ultra.
+pub const BM1366: Model = Model {
+    name: "BM1366",
+    id: 0x1366,
+    id_extra: 0x00,
+    cores: 112,
+    sub_cores: 8,
+    small_cores: 894,
+    nonce_space: NonceSpace::Address,
+    job_id_shift: 0,
+    job_id_mask: 0xF8,
+    pll: PllLimits { feedback: (144, 235), vco_mhz: (1800.0, 3200.0) },
+    clock_select: 0x05,
+    cores_released: 0x0000_01F0,
+    report_quarters: false,
+    registers: BM1368.registers,
 };
 
 /// Antminer S21 and T21, Bitaxe Supra.

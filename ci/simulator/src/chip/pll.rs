@@ -41,7 +41,7 @@ pub(crate) fn decode(value: u32, limits: PllLimits) -> Result<f64, &'static str>
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{BM1362, BM1368, BM1370};
+    use super::super::model::{BM1362, BM1366, BM1368, BM1370};
     use super::*;
 
     #[test]
@@ -63,6 +63,7 @@ mod tests {
         }
         for (word, mhz) in [(0x40A0_0241, 200.0), (0x50C4_0240, 490.0), (0x4090_0230, 450.0)] {
             assert_eq!(decode(word, BM1368.pll), Ok(mhz), "{word:08X}");
+            assert_eq!(decode(word, BM1366.pll), Ok(mhz), "{word:08X}");
         }
     }
 

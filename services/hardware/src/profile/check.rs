@@ -118,6 +118,10 @@ impl ChainProfile {
             return;
         };
         is.range(&key("chips"), self.chips, 1, 128);
+        let whole = self.domains > 0 && self.chips.is_multiple_of(self.domains);
+        is.that(whole, &key("domains"), || {
+            format!("{} chips are not {} domains of equally many", self.chips, self.domains)
+        });
         is.range(&key("max_mhz"), self.max_mhz, 50.0, 1000.0);
         is.range(&key("mhz"), self.mhz, 50.0, self.max_mhz);
         let fastest = chip.fastest(self.chips).mhz();

@@ -19,6 +19,10 @@ pub enum Step {
     /// For every address of the chain's distance, also those behind its end: nobody takes them. Source: captures of two long chains.
     SetAddresses,
     TicketMask,
+    /// Both ends of every domain, on boards of more than nine; else only the nearest chip, with `first_chip` where firmware is known to write it.
+    UartRelay {
+        first_chip: Option<u32>,
+    },
     Ramp,
     HashCounting,
     /// Chips first, at the old rate, then the host.
@@ -29,6 +33,8 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
     pub chips: u16,
+    /// Voltage domains in a row that the chips are divided into evenly.
+    pub domains: u16,
     /// Zero bits of a ticket beyond the chip's base.
     pub ticket_bits: u8,
     pub version_mask: u32,
@@ -67,6 +73,9 @@ pub enum Action {
 /// Milliseconds that chips and host get to change their line rate. Source: captures.
 const BAUD_CHANGE_MS: u32 = 60;
 
+/// Boards of so many domains work without a relay. Source: what factory test tools do, `docs/asic.md`.
+const DOMAINS_WITHOUT_RELAY: u16 = 9;
+
 /// The start-up of a chain, in order. Errors when a frequency of the ramp cannot be set.
 pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
     let mut actions = Vec::new();
@@ -98,6 +107,22 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             }
             Step::TicketMask => {
                 actions.push(all(register::TICKET_MASK, register::ticket_mask(setup.ticket_bits)));
+            }
+            Step::UartRelay { first_chip } => {
+                let write = |place, value| {
+                    let target = Target::Chip(address(place, chips));
+                    Action::Send(command::write(target, register::UART_RELAY, value))
+                };
+                if setup.domains > DOMAINS_WITHOUT_RELAY {
+                    let size = (chips / setup.domains).max(1);
+                    for first in (0..chips).step_by(size.into()) {
+                        let value = register::uart_relay(chips - first);
+                        let last = (first + size - 1).min(chips - 1);
+                        actions.extend([first, last].map(|place| write(place, value)));
+                    }
+                } else if let Some(value) = first_chip {
+                    actions.push(write(0, value));
+                }
             }
             Step::Ramp => {
                 actions.push(Action::RampBegins);

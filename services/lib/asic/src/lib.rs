@@ -19,6 +19,6 @@ pub use chip::{Chip, ChipField, NonceReport, address};
 pub use crc::{crc5, crc16};
 pub use frame::Frame;
 pub use job::{Job, rolled_version};
-pub use models::{BM1362, BM1368, BM1370};
+pub use models::{BM1362, BM1366, BM1368, BM1370};
 pub use pll::{KiloHertz, OutOfRange, Pll, PllEncoding, PllLimits};
 pub use response::{Counters, Parser, Response, Width};

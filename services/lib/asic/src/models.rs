@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// All of them, for look-ups by name.
-pub(crate) const CHIPS: &[&Chip] = &[&BM1362, &BM1368, &BM1370];
+pub(crate) const CHIPS: &[&Chip] = &[&BM1362, &BM1366, &BM1368, &BM1370];
 
 /// BM1362: Antminer S19j Pro. Start-up as captured from a chain of 126, in 42 domains of three; stock firmware sets up nothing at the borders of domains.
 pub static BM1362: Chip = Chip {
@@ -48,6 +48,47 @@ pub static BM1362: Chip = Chip {
     ],
 };
 
+/// BM1366: Antminer S19 XP and S19k Pro, Bitaxe Ultra. Start-up as ESP-Miner does it for one to six chips, which follows a capture of an S19 XP; UART relay of long chains by the rule of [`Step::UartRelay`].
+/// The sweep is the S19k Pro's, the shorter one of the two factory settings known.
+pub static BM1366: Chip = Chip {
+    name: "BM1366",
+    id: 0x1366,
+    small_cores: 894,
+    sub_cores: 8,
+    pll: PllLimits { feedback: 144..=235, vco_mhz: 1800..=3200, encoding: PllEncoding::Bm1362 },
+    job_step: 8,
+    job_length_byte: 0x56,
+    chip_field: ChipField::Address,
+    hash_counting: 0x115a,
+    init: &[
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::WriteAll(SOFT_RESET, 0x0007_0000),
+        Step::WriteAll(MISC_CONTROL, 0xff0f_c100),
+        Step::ChainInactive,
+        Step::SetAddresses,
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8540),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8020),
+        Step::TicketMask,
+        Step::WriteAll(ANALOG_MUX, 0x0000_0003),
+        Step::WriteAll(IO_DRIVER, 0x0211_1111),
+        Step::UartRelay { first_chip: Some(0x007c_0003) },
+        Step::EachChip(&[
+            (SOFT_RESET, 0x0007_01f0),
+            (MISC_CONTROL, 0xf000_c100),
+            (CORE_MAILBOX, 0x8000_8540),
+            (CORE_MAILBOX, 0x8000_8020),
+            (CORE_MAILBOX, 0x8000_82aa),
+        ]),
+        Step::Ramp,
+        Step::HashCounting,
+        Step::VersionRolling,
+        Step::Baud,
+    ],
+};
+
 /// BM1368: Antminer S21 and T21, Bitaxe Supra. Start-up as ESP-Miner does it for one to six chips; no capture of a board of 108 is published.
 pub static BM1368: Chip = Chip {
     name: "BM1368",
@@ -74,6 +115,7 @@ pub static BM1368: Chip = Chip {
         Step::WriteAll(ANALOG_MUX, 0x0000_0003),
         Step::WriteAll(IO_DRIVER, 0x0211_1111),
         Step::SetAddresses,
+        Step::UartRelay { first_chip: None },
         Step::EachChip(&[
             (SOFT_RESET, 0x0007_01f0),
             (MISC_CONTROL, 0xf000_c100),

@@ -1,4 +1,4 @@
-//! Registers of BM1362, BM1366, BM1368 and BM1370, and the values that are computed.
+//! Registers, and the values that are computed.
 
 use std::num::NonZeroU16;
 
@@ -14,6 +14,8 @@ pub const HASH_COUNTING: u8 = 0x10;
 pub const TICKET_MASK: u8 = 0x14;
 pub const MISC_CONTROL: u8 = 0x18;
 pub const UART_BAUD: u8 = 0x28;
+/// Serial lines at the borders of domains: gap count in 31..16, relay responses and commands in 1 and 0.
+pub const UART_RELAY: u8 = 0x2c;
 /// Writes to a register of the cores.
 pub const CORE_MAILBOX: u8 = 0x3c;
 pub const ANALOG_MUX: u8 = 0x54;
@@ -23,6 +25,23 @@ pub const MIDSTATE_CONFIG: u8 = 0xa4;
 pub const SOFT_RESET: u8 = 0xa8;
 /// Written around [`ANALOG_MUX`] in every capture; meaning unknown.
 pub const ANALOG_B9: u8 = 0xb9;
+
+/// [`UART_RELAY`]'s value for both ends of a domain: the chips from its first one to the chain's end, and 14.
+///
+/// Source: S21 Pro capture (65 chips in domains of five: 4F at the first, 13 at the last), and the one word that a capture of an S19 XP left in ESP-Miner (110 chips: 7C at the first).
+/// Factory tools are said to differ in the constant: an S19 Pro's BM1398 has 16.
+pub fn uart_relay(chips_to_the_end: u16) -> u32 {
+    const GAP: u32 = 14;
+    (u32::from(chips_to_the_end) + GAP) << 16 | 3
+}
+
+/// [`CORE_MAILBOX`]'s word that writes `value` to a register of one core, or of all.
+///
+/// All cores 31, core 23..16, write 15, register 12..8, value 7..0.
+pub fn core_write(core: Option<u8>, register: u8, value: u8) -> u32 {
+    let target = core.map_or(1 << 31, |core| u32::from(core) << 16);
+    target | 1 << 15 | u32::from(register & 0x1f) << 8 | u32::from(value)
+}
 
 /// Hertz of the crystal that all clocks come from.
 pub const CRYSTAL_HZ: u32 = 25_000_000;

@@ -173,6 +173,19 @@ fn computed_registers_are_the_captured_ones() {
 }
 
 #[test]
+fn words_for_the_cores_are_the_captured_ones() {
+    let all =
+        [(0x0b, 0x00), (0x00, 0x0c), (0x00, 0x18), (0x05, 0x40), (0x02, 0xaa), (0x0d, 0xee), (0x00, 0x74)];
+    let words = all.map(|(core_register, value)| register::core_write(None, core_register, value));
+    assert_eq!(
+        words,
+        [0x8000_8b00, 0x8000_800c, 0x8000_8018, 0x8000_8540, 0x8000_82aa, 0x8000_8dee, 0x8000_8074]
+    );
+    // BM1391: one core. The capture has bit 10, which is the register's.
+    assert_eq!(register::core_write(Some(0xaa), 0x04, 0xaa), 0x00aa_84aa);
+}
+
+#[test]
 fn ticket_masks_are_bit_reversed_byte_by_byte() {
     let masks = [(6, 0xfc), (8, 0xff), (9, 0x80ff), (10, 0xc0ff), (11, 0xe0ff), (16, 0xffff), (0, 0)];
     for (bits, mask) in masks {

@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_asic::{
-    BM1362, BM1368, BM1370, Chip, KiloHertz, crc5,
+    BM1362, BM1366, BM1368, BM1370, Chip, KiloHertz, crc5,
     init::{Action, Ramp, Setup, actions},
+    register,
 };
 
 fn setup(chips: u16) -> Setup {
     Setup {
         chips,
+        domains: 1,
         ticket_bits: 8,
         version_mask: 0x1fff_e000,
         baud_divider: Some(0),
@@ -114,6 +116,74 @@ fn the_start_of_126_bm1362_is_the_captured_one() {
     );
     expect(&mut lines, &["55AA510900100000138108", "55AA510900A49000FFFF1C"]);
     assert_eq!(lines.next(), None);
+}
+
+/// ESP-Miner's start of a single BM1366 (Bitaxe Ultra), whose words are those of an S19 XP; its start-up sets the line rate last.
+#[test]
+fn the_start_of_a_single_bm1366_is_the_published_one() {
+    let mut lines = transcript(&BM1366, &Setup { baud_divider: Some(2), ..setup(1) }).into_iter();
+    let roll = "55AA510900A49000FFFF1C";
+    expect(
+        &mut lines,
+        &[
+            roll,
+            roll,
+            roll,
+            "55AA520500000A count",
+            "55AA510900A80007000003",
+            "55AA51090018FF0FC10000",
+            "55AA5305000003",
+            "55AA400500001C",
+            "55AA5109003C800085400C",
+            "55AA5109003C8000802019",
+            "55AA51090014000000FF08",
+            "55AA51090054000000031D",
+            "55AA510900580211111106",
+            "55AA4109002C007C000303",
+            "55AA410900A8000701F015",
+            "55AA41090018F000C1000C",
+            "55AA4109003C8000854004",
+            "55AA4109003C8000802011",
+            "55AA4109003C800082AA05",
+            "ramp",
+        ],
+    );
+    assert!(lines.next().unwrap().starts_with("55AA51090008"));
+    expect(&mut lines, &["wait 100", "55AA5109000840A8023003", "wait 100", "55AA510900100000115A04", roll]);
+    expect(&mut lines, &["55AA510900281130020003", "wait 60", "host 1041666"]);
+    assert_eq!(lines.next(), None);
+}
+
+/// Address and value of each write of the relay.
+fn relays(chip: &Chip, chips: u16, domains: u16) -> Vec<(u8, u32)> {
+    let setup = Setup { domains, ..setup(chips) };
+    let frames = transcript(chip, &setup).into_iter().map(|line| hex::decode(line).unwrap_or_default());
+    let relays = frames.filter(|frame| frame.len() == 11 && frame[2] == 0x41 && frame[5] == 0x2c);
+    relays.map(|frame| (frame[4], u32::from_be_bytes(frame[6..10].try_into().unwrap()))).collect()
+}
+
+/// An S19 XP, 11 domains of ten: its first word is what ESP-Miner took over from there.
+#[test]
+fn both_ends_of_every_domain_relay_and_their_gap_falls_with_the_distance() {
+    let relays = relays(&BM1366, 110, 11);
+    assert_eq!(relays[..4], [(0, 0x007c_0003), (18, 0x007c_0003), (20, 0x0072_0003), (38, 0x0072_0003)]);
+    assert_eq!(relays[20..], [(200, 0x0018_0003), (218, 0x0018_0003)]);
+}
+
+/// S21 Pro, 13 domains of five: the captured words.
+#[test]
+fn relay_words_are_those_of_the_captured_board() {
+    let words: Vec<u32> = (0..13).map(|domain| register::uart_relay(65 - 5 * domain)).collect();
+    assert_eq!((words[0], words[12]), (0x004f_0003, 0x0013_0003));
+    assert!(words.windows(2).all(|pair| pair[0] - pair[1] == 5 << 16));
+}
+
+#[test]
+fn boards_of_up_to_nine_domains_have_no_relay() {
+    assert_eq!(relays(&BM1366, 72, 9), [(0, 0x007c_0003)]);
+    assert_eq!(relays(&BM1368, 108, 9), []);
+    assert_eq!(relays(&BM1368, 108, 12).len(), 24);
+    assert_eq!(relays(&BM1362, 126, 42), [], "captured without");
 }
 
 /// ESP-Miner's start of BM1368, with the addresses of a chain of 108.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_asic::{
-    BM1362, BM1368, BM1370, Chip, KiloHertz, Pll, PllEncoding, PllLimits,
+    BM1362, BM1366, BM1368, BM1370, Chip, KiloHertz, Pll, PllEncoding, PllLimits,
     register::{hash_counting, version_epoch_ms},
 };
 
@@ -43,7 +43,7 @@ fn solved_words_are_those_of_the_known_firmware() {
         (650.0, "409C0220"),
     ];
     for (mhz, golden) in bm1366 {
-        assert_eq!(word(mhz, &limits(144..=235, PllEncoding::Bm1362)), golden, "BM1366 at {mhz}");
+        assert_eq!(word(mhz, &BM1366.pll), golden, "BM1366 at {mhz}");
     }
     for (mhz, golden) in [(490.0, "50C40240"), (525.0, "40A80230")] {
         assert_eq!(word(mhz, &BM1368.pll), golden, "BM1368 at {mhz}");
@@ -101,11 +101,11 @@ fn captured_settings_mean_the_frequencies_that_they_were_captured_at() {
 
 #[test]
 fn every_step_of_the_usual_ramp_is_hit_within_a_percent_and_within_limits() {
-    for chip in [&BM1362, &BM1368, &BM1370] {
+    for chip in [&BM1362, &BM1366, &BM1368, &BM1370] {
         for khz in (56_250..=900_000).step_by(6_250) {
             let pll = Pll::nearest(KiloHertz(khz), &chip.pll).unwrap();
-            let vco = 25.0 * f64::from(pll.feedback) / f64::from(pll.reference);
-            assert!((2000.0..=3200.0).contains(&vco), "{} at {khz}: {vco}", chip.name);
+            let vco = 25 * u32::from(pll.feedback) / u32::from(pll.reference);
+            assert!(chip.pll.vco_mhz.contains(&vco), "{} at {khz}: {vco}", chip.name);
             assert!(chip.pll.feedback.contains(&pll.feedback), "{} at {khz}: {pll:?}", chip.name);
             let error = (pll.frequency().mhz() * 1000.0 - f64::from(khz)).abs() / f64::from(khz);
             assert!(error <= 0.01, "{} at {khz}: {error}", chip.name);
@@ -135,7 +135,8 @@ fn version_epochs_are_those_of_the_factory_settings() {
     for (hcn, sub_cores, ms) in epochs {
         assert_eq!(version_epoch_ms(hcn, sub_cores), ms);
     }
-    assert_eq!([&BM1362, &BM1368, &BM1370].map(Chip::version_epoch_ms), [1636, 907, 1287]);
+    let own = [&BM1362, &BM1366, &BM1368, &BM1370].map(Chip::version_epoch_ms);
+    assert_eq!(own, [1636, 1455, 907, 1287]);
 }
 
 /// Stock machines run below: S19j Pro 126 chips at 525 to 545 MHz, S21 108 at 490 to 525, S21 Pro 65 at 600.
@@ -143,6 +144,8 @@ fn version_epochs_are_those_of_the_factory_settings() {
 fn a_sweep_fits_into_a_chips_share_up_to_a_frequency() {
     let fastest = [(&BM1362, 126), (&BM1368, 108), (&BM1370, 65)].map(|(chip, chips)| chip.fastest(chips).0);
     assert_eq!(fastest, [639_625, 577_918, 807_505]);
+    // S19 XP and S19k Pro: both below 600 MHz by their hash rates.
+    assert_eq!([110, 77].map(|chips| BM1366.fastest(chips).0), [716_710, 1_075_065]);
     // Half as many chips have twice the room.
     assert_eq!(BM1362.fastest(64).0, 2 * 639_625);
 }
@@ -151,5 +154,5 @@ fn a_sweep_fits_into_a_chips_share_up_to_a_frequency() {
 fn chips_are_found_by_name() {
     assert_eq!(Chip::by_name("BM1370").unwrap().id, 0x1370);
     assert!(Chip::by_name("BM9999").is_none());
-    assert_eq!(Chip::names().collect::<Vec<_>>(), ["BM1362", "BM1368", "BM1370"]);
+    assert_eq!(Chip::names().collect::<Vec<_>>(), ["BM1362", "BM1366", "BM1368", "BM1370"]);
 }

@@ -1,7 +1,9 @@
 //! Responses as captured, the parser amid disturbance, and the worked example from job frame to hash.
 #![allow(clippy::unwrap_used)]
 
-use adit_asic::{BM1362, BM1368, BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version};
+use adit_asic::{
+    BM1362, BM1366, BM1368, BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version,
+};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -85,6 +87,7 @@ fn job_bytes_are_found_in_the_responses_of_each_chip() {
     for (chip, response, job, small_core) in [
         (&BM1362, 0x7d, 0x78, 5),
         (&BM1362, 0x08, 0x08, 0),
+        (&BM1366, 0x7d, 0x78, 5),
         (&BM1368, 0xd2, 0x68, 2),
         (&BM1368, 0x3f, 0x18, 15),
         (&BM1370, 0xd2, 0x68, 2),
@@ -206,7 +209,7 @@ fn a_version_bit_that_the_mask_forbids_is_refused() {
 
 #[test]
 fn job_ids_are_sixteen_and_each_has_its_slot() {
-    for chip in [&BM1362, &BM1368, &BM1370] {
+    for chip in [&BM1362, &BM1366, &BM1368, &BM1370] {
         let mut job = 0;
         let mut slots = Vec::new();
         for _ in 0..16 {
