@@ -81,6 +81,11 @@ pub fn serial_port(number: usize, far_end: FarEnd<'_>) -> Result<[String; 2]> {
     Ok(["-chardev".to_owned(), device])
 }
 
+/// The value of QEMU's `-qmp` that makes it listen for orders (QEMU's machine protocol, JSON lines) at `socket`.
+pub fn monitor(socket: &Path) -> Result<String> {
+    Ok(format!("unix:{},server=on,wait=off", option(socket)?))
+}
+
 /// A path inside one of QEMU's comma-separated options.
 fn option(path: &Path) -> Result<String> {
     let text = path.to_str().filter(|text| !text.contains(','));

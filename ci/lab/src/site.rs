@@ -93,6 +93,7 @@ pub struct Rig {
     /// Where the unit's status page can be asked for from this computer.
     pub page: SocketAddr,
     agent: PathBuf,
+    monitor: PathBuf,
 }
 
 /// What a rig is started from. `disk` and `flash` are written to.
@@ -129,8 +130,39 @@ impl Rig {
         for (number, far_end) in (1..).zip(far_ends) {
             arguments.extend(qemu::serial_port(number, far_end)?);
         }
+        let monitor = at("monitor.sock");
+        arguments.extend(["-qmp".to_owned(), qemu::monitor(&monitor)?]);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
-        Ok(Self { simulator, unit, page, agent })
+        Ok(Self { simulator, unit, page, agent, monitor })
+    }
+
+    /// Plugs the network cable in or pulls it.
+    pub async fn cable(&self, plugged: bool) -> Result<()> {
+        let order =
+            serde_json::json!({ "execute": "set_link", "arguments": { "name": "net", "up": plugged } });
+        let talk = async {
+            let mut stream = BufReader::new(UnixStream::connect(&self.monitor).await?);
+            let mut line = String::new();
+            // QEMU greets, and answers both lines; events may come between.
+            for order in [serde_json::json!({ "execute": "qmp_capabilities" }), order] {
+                stream.write_all(format!("{order}\n").as_bytes()).await?;
+                loop {
+                    line.clear();
+                    if stream.read_line(&mut line).await? == 0 {
+                        bail!("QEMU hung up");
+                    }
+                    let answer: serde_json::Value = serde_json::from_str(&line)?;
+                    if let Some(error) = answer.get("error") {
+                        bail!("{order}: {error}");
+                    }
+                    if answer.get("return").is_some() {
+                        break;
+                    }
+                }
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(Duration::from_secs(10), talk).await.context("QEMU's monitor does not answer")?
     }
 
     /// Gives the agent inside the unit an order and returns its answer. Only images with the agent have one.

@@ -9,6 +9,7 @@ mod crashes;
 mod datum;
 mod ending;
 mod flattened;
+mod link;
 mod page;
 mod slots;
 mod support;

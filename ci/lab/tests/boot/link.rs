@@ -1,0 +1,63 @@
+//! The network cable.
+
+use std::time::Duration;
+
+use adit_lab::{
+    console::Event,
+    qemu::Said,
+    site::{Backend, Effort, Rig},
+    truth,
+};
+use adit_simulator::Event as Truth;
+use adit_slots::Slot;
+
+use crate::support::{BOOT, Disk, copies, release, state};
+
+/// The cursor behind the first line from `cursor` on that has `text` in it.
+async fn says(rig: &Rig, cursor: usize, text: &str) -> usize {
+    let found = |said: &Said| said.line.contains(text).then_some(());
+    let ((), cursor) = rig.unit.wait_from(cursor, BOOT, text, found).await.unwrap();
+    cursor
+}
+
+/// Shares accepted by the unit's own count, the first time it is more than `than`.
+async fn accepted_more(rig: &Rig, cursor: usize, than: u64) -> (u64, usize) {
+    rig.unit
+        .wait_event(cursor, BOOT * 2, "another accepted share", |event| match event {
+            Event::Hashing { accepted, .. } if *accepted > than => Some(*accepted),
+            _ => None,
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_comes_by_dhcp_and_a_pulled_cable_costs_only_the_time_without_it() {
+    let images = release();
+    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
+    let disk = Disk::new(
+        images,
+        [&images.slot, &images.slot],
+        copies(state(Slot::A, 3, 3)),
+        Some(&backend.unit_config()),
+    );
+    let rig = disk.boot(images);
+    // What QEMU's own DHCP server gives.
+    let cursor = says(&rig, 0, "address 10.0.2.15/24").await;
+    let (before, cursor) = accepted_more(&rig, cursor, 0).await;
+    let unplugged = truth::newest(&rig.simulator);
+    rig.cable(false).await.unwrap();
+    let cursor = says(&rig, cursor, "link down").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    rig.cable(true).await.unwrap();
+    let cursor = says(&rig, cursor, "link up").await;
+    let cursor = says(&rig, cursor, "address 10.0.2.15/24").await;
+    accepted_more(&rig, cursor, before).await;
+    let cut = truth::events(&rig.simulator, unplugged)
+        .unwrap()
+        .into_iter()
+        .find(|record| matches!(record.event, Truth::Rail { on: false }));
+    assert!(cut.is_none(), "a lost network cycled the rail");
+    rig.stop().await;
+    backend.stop().await;
+}
