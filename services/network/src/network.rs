@@ -3,10 +3,12 @@
 use std::{
     future::Future,
     net::IpAddr,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use adit_bus::network::NetworkStatus;
 use adit_config::{Addressing, Network};
 use anyhow::Context;
 use sd_notify::NotifyState;
@@ -21,7 +23,7 @@ use crate::{
     lease::Ipv4,
     links::Links,
     mdns::{self, Site},
-    resolver, settings,
+    resolver, settings, status_door,
     view::View,
 };
 
@@ -37,6 +39,8 @@ pub struct Surroundings {
     pub config: Option<PathBuf>,
     /// The file for name servers.
     pub resolver: PathBuf,
+    /// The socket of the door `network.status`, bound by adit-init.
+    pub status: Option<UnixListener>,
 }
 
 /// Runs until `stop`. What is configured stays: a restart of this service does not interrupt mining.
@@ -47,7 +51,9 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         tracing::warn!(target: "adit_network", "host name {host_name}: {error}");
     }
     let (sites, known_sites) = watch::channel(None);
-    let (local_name, _) = watch::channel(None);
+    let (local_name, known_name) = watch::channel(None);
+    let (status, known_status) = watch::channel(NetworkStatus::default());
+    let door = status_door::serve(surroundings.status, known_status, known_name);
     let names = tokio::spawn(mdns::run(known_sites, local_name));
     let mut service = Service {
         links: Links::open()?,
@@ -57,6 +63,7 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         link: None,
         arrivals: 0,
         sites,
+        status,
         dhcp: Dhcp::default(),
         ready: false,
         complaints: Vec::new(),
@@ -64,7 +71,7 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
     service.write_resolver(&[]);
     service.look_again().await?;
     let late = Instant::now() + READY_ANYWAY;
-    tokio::pin!(stop);
+    tokio::pin!(stop, door);
     loop {
         tokio::select! {
             () = &mut stop => {
@@ -82,6 +89,7 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
                 service.look_again().await?;
             }
             news = service.dhcp.next() => service.hear(news).await,
+            ended = &mut door => return ended.context("the door network.status"),
         }
     }
 }
@@ -97,6 +105,8 @@ struct Service {
     arrivals: u64,
     /// What the responder for `NAME.local` is told.
     sites: watch::Sender<Option<Site>>,
+    /// What the door says.
+    status: watch::Sender<NetworkStatus>,
     dhcp: Dhcp,
     ready: bool,
     complaints: Vec<String>,
@@ -111,6 +121,7 @@ impl Service {
                 self.dhcp.stop();
                 self.sites.send_replace(None);
             }
+            self.tell_door(None, &View::default());
             return Ok(());
         };
         let before = self.link.replace(link.clone());
@@ -138,7 +149,25 @@ impl Service {
         }
         let view = self.links.view(link.index).await?;
         self.tell_names(&link, &view);
+        self.tell_door(Some(&link), &view);
         Ok(())
+    }
+
+    fn tell_door(&self, link: Option<&Link>, view: &View) {
+        let source = match self.network.addressing {
+            Addressing::Dhcp => "dhcp",
+            Addressing::Static(_) => "static",
+        };
+        self.status.send_modify(|status| {
+            status.link = link.map(|link| link.name.clone()).unwrap_or_default();
+            status.mac = link.map(|link| mac(link.mac)).unwrap_or_default();
+            status.carrier = link.is_some_and(|link| link.carrier);
+            status.source = source.to_owned();
+            status.addresses =
+                view.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect();
+            status.gateways = view.gateways.iter().map(IpAddr::to_string).collect();
+            status.host_name.clone_from(&self.host_name);
+        });
     }
 
     fn tell_names(&self, link: &Link, view: &View) {
@@ -226,6 +255,7 @@ impl Service {
             let text = format!("{}: {error}", self.resolver.display());
             self.complain(&text);
         }
+        self.status.send_modify(|status| status.dns = servers.iter().map(IpAddr::to_string).collect());
     }
 
     fn say_ready(&mut self) {
