@@ -12,6 +12,7 @@
 //! * [`choice`]: which interface is meant. Pure.
 //! * [`view`]: what the kernel has on the interface now.
 //! * [`mdns`]: `NAME.local`, and how people find units.
+//! * [`rdnss`]: name servers that routers advertise.
 //! * [`resolver`]: the file with name servers.
 
 pub mod choice;
@@ -20,6 +21,7 @@ pub mod lease;
 mod links;
 pub mod mdns;
 mod network;
+pub mod rdnss;
 pub mod resolver;
 mod settings;
 mod status_door;
