@@ -29,6 +29,7 @@ fn a_network_of_ipv6_alone_brings_an_address_a_router_and_name_servers() {
     segment.dnsmasq(&ADVERTISE[..3]);
     let service = segment.start("");
     let expected = "nameserver fd00:7::53\nnameserver fe80::53%unit0\n";
+    segment.wait_for_line("name servers from a router");
     segment.wait("name servers", || segment.resolver().contains(expected));
     segment.wait("an address", || addresses(&segment).contains("inet6 fd00:7::"));
     assert!(segment.unit(&["ip", "-6", "route"]).contains("default via fe80::"));
