@@ -3,6 +3,7 @@
 
 const EVERY_MS = 2000;
 const PATIENCE_MS = 6000;
+const SOURCES = { dhcp: "DHCP", static: "configuration" };
 const STATES = { hashing: "Hashing", not_hashing: "Not hashing", unknown: "Not known" };
 const byId = (id) => document.getElementById(id);
 
@@ -67,7 +68,7 @@ function chains(list) {
 }
 
 function render(status) {
-  const { miner, hardware, unit } = status;
+  const { miner, hardware, network, unit } = status;
   document.body.classList.remove("outdated");
   verdict(status.state, status.reason);
   problems(status.problems);
@@ -87,6 +88,14 @@ function render(status) {
   show("rail", known(hardware?.rail_volts, (volts) => `${volts.toFixed(2)} V`));
   show("fans", known((hardware?.fans ?? []).map((fan) => `${fan.speed_rpm} rpm`).join(", "), (fans) => fans));
   chains(hardware?.chains ?? []);
+
+  const list = (addresses) => known((addresses ?? []).join(", "), (text) => text);
+  show("local-name", known(network?.local_name ?? network?.host_name, (name) => name));
+  show("addresses", list(network?.addresses));
+  show("source", known(network?.source, (source) => SOURCES[source] ?? source));
+  show("mac", known(network?.mac, (mac) => mac));
+  show("gateways", list(network?.gateways));
+  show("dns", list(network?.dns));
 
   show("uptime", duration(unit.uptime_seconds));
   show("slot", known(unit.slot, (slot) => slot.toUpperCase()));

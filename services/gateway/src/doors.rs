@@ -13,6 +13,7 @@ use adit_bus::{
     door,
     hardware::{self, HardwareStatus, HardwareStatusDoorProxy},
     miner::{self, MinerStatus, MinerStatusDoorProxy},
+    network::{self, NetworkStatus, NetworkStatusDoorProxy},
 };
 use tokio::{
     sync::Mutex,
@@ -31,6 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Reading {
     pub hardware: Result<HardwareStatus, String>,
     pub miner: Result<MinerStatus, String>,
+    pub network: Result<NetworkStatus, String>,
 }
 
 /// The status doors of a unit.
@@ -43,6 +45,7 @@ pub struct Doors {
 struct Inner {
     hardware: Door,
     miner: Door,
+    network: Door,
     last: Option<(Instant, Arc<Reading>)>,
 }
 
@@ -50,8 +53,14 @@ impl Doors {
     /// `folder`: where the doors' sockets are.
     pub fn new(folder: &Path) -> Self {
         let door = |name| Door { socket: folder.join(name), connection: None };
-        let (hardware, miner) = (door(hardware::STATUS_DOOR), door(miner::STATUS_DOOR));
-        Self { inner: Mutex::new(Inner { hardware, miner, last: None }) }
+        Self {
+            inner: Mutex::new(Inner {
+                hardware: door(hardware::STATUS_DOOR),
+                miner: door(miner::STATUS_DOOR),
+                network: door(network::STATUS_DOOR),
+                last: None,
+            }),
+        }
     }
 
     /// What the services say now, at most a second old. Takes two seconds when a door hangs; clients that ask meanwhile wait for the same reading.
@@ -62,9 +71,9 @@ impl Doors {
         {
             return Arc::clone(reading);
         }
-        let Inner { hardware, miner, last } = &mut *inner;
-        let (hardware, miner) = tokio::join!(hardware.ask(), miner.ask());
-        let reading = Arc::new(Reading { hardware, miner });
+        let Inner { hardware, miner, network, last } = &mut *inner;
+        let (hardware, miner, network) = tokio::join!(hardware.ask(), miner.ask(), network.ask());
+        let reading = Arc::new(Reading { hardware, miner, network });
         *last = Some((Instant::now(), Arc::clone(&reading)));
         reading
     }
@@ -84,6 +93,12 @@ impl Answer for HardwareStatus {
 impl Answer for MinerStatus {
     async fn read(connection: &Connection) -> zbus::Result<Self> {
         MinerStatusDoorProxy::new(connection).await?.read().await
+    }
+}
+
+impl Answer for NetworkStatus {
+    async fn read(connection: &Connection) -> zbus::Result<Self> {
+        NetworkStatusDoorProxy::new(connection).await?.read().await
     }
 }
 

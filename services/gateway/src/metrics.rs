@@ -51,8 +51,12 @@ fn add_unit(page: &mut Page, status: &Status) {
     page.add(hashing, [plain(flag(status.state == State::Hashing))]);
     page.add(
         Family::gauge("adit_service_answers", "", "1 while the service's status door answers, else 0"),
-        [("adit-hardware", status.hardware.is_some()), ("adit-miner", status.miner.is_some())]
-            .map(|(service, answers)| labelled("service", service, flag(answers))),
+        [
+            ("adit-hardware", status.hardware.is_some()),
+            ("adit-miner", status.miner.is_some()),
+            ("adit-network", status.network.is_some()),
+        ]
+        .map(|(service, answers)| labelled("service", service, flag(answers))),
     );
 }
 

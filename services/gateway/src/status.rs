@@ -3,6 +3,7 @@
 use adit_bus::{
     hardware::{ChainStatus, HardwareStatus},
     miner::MinerStatus,
+    network::NetworkStatus,
 };
 use serde::Serialize;
 
@@ -10,6 +11,9 @@ use crate::{doors::Reading, identity::Identity};
 
 /// Longest text of a service that is passed on, in characters: part of it comes from pools.
 const LONGEST_TEXT: usize = 300;
+
+/// Longest list of addresses that is passed on: part of it comes from router advertisements.
+const LONGEST_LIST: usize = 16;
 
 /// `GET /api/v1/status`. Keys carry their unit; what is not known or not measured is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +27,7 @@ pub struct Status {
     pub unit: Unit,
     pub miner: Option<Miner>,
     pub hardware: Option<Hardware>,
+    pub network: Option<Network>,
 }
 
 /// Whether the unit does what it is for.
@@ -89,6 +94,19 @@ pub struct Chain {
     pub impossible_responses: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Network {
+    pub link: Option<String>,
+    pub mac: Option<String>,
+    pub carrier: bool,
+    pub source: String,
+    pub addresses: Vec<String>,
+    pub gateways: Vec<String>,
+    pub dns: Vec<String>,
+    pub host_name: String,
+    pub local_name: Option<String>,
+}
+
 impl Status {
     pub fn new(identity: &Identity, uptime_seconds: u64, reading: &Reading) -> Self {
         let silent =
@@ -96,6 +114,7 @@ impl Status {
         let problems = [
             reading.miner.as_ref().err().map(|problem| silent("adit-miner", problem)),
             reading.hardware.as_ref().err().map(|problem| silent("adit-hardware", problem)),
+            reading.network.as_ref().err().map(|problem| silent("adit-network", problem)),
         ];
         let miner = reading.miner.as_ref().ok();
         let hardware = reading.hardware.as_ref().ok();
@@ -113,6 +132,7 @@ impl Status {
             },
             miner: miner.map(Miner::new),
             hardware: hardware.map(Hardware::new),
+            network: reading.network.as_ref().ok().map(Network::new),
         }
     }
 }
@@ -183,6 +203,24 @@ impl Chain {
             nonces: status.nonces,
             crc_errors: status.crc_errors,
             impossible_responses: status.impossible,
+        }
+    }
+}
+
+impl Network {
+    fn new(status: &NetworkStatus) -> Self {
+        let list = |texts: &[String]| texts.iter().take(LONGEST_LIST).map(|text| clipped(text)).collect();
+        let known = |text: &String| (!text.is_empty()).then(|| clipped(text));
+        Self {
+            link: known(&status.link),
+            mac: known(&status.mac),
+            carrier: status.carrier,
+            source: clipped(&status.source),
+            addresses: list(&status.addresses),
+            gateways: list(&status.gateways),
+            dns: list(&status.dns),
+            host_name: clipped(&status.host_name),
+            local_name: known(&status.local_name),
         }
     }
 }

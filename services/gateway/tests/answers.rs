@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use adit_bus::{
     hardware::HardwareStatus,
     miner::{MinerStatus, STATUS_DOOR},
+    network::NetworkStatus,
 };
 use serde_json::{Value, json};
 use support::{Service, Site, bind, hashing};
@@ -61,6 +62,17 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                     "impossible_responses": 0,
                 }],
             },
+            "network": {
+                "link": "eth0",
+                "mac": "52:54:00:12:34:56",
+                "carrier": true,
+                "source": "dhcp",
+                "addresses": ["10.0.2.15/24", "fec0::5054:ff:fe12:3456/64"],
+                "gateways": ["10.0.2.2"],
+                "dns": ["10.0.2.3"],
+                "host_name": "rack1-unit7",
+                "local_name": "rack1-unit7.local",
+            },
         })
     );
     site.stop().await;
@@ -102,6 +114,22 @@ async fn a_unit_is_called_hashing_only_on_evidence() {
 }
 
 #[tokio::test]
+async fn a_unit_without_a_port_says_so_and_long_lists_are_cut() {
+    let site = Site::start();
+    let status = NetworkStatus {
+        source: "dhcp".into(),
+        addresses: vec!["2001:db8::1/64".into(); 1000],
+        host_name: "adit".into(),
+        ..Default::default()
+    };
+    let _network = Service::network(site.doors.path(), status);
+    let network = site.status().await["network"].take();
+    assert_eq!([&network["link"], &network["mac"], &network["local_name"]], [&Value::Null; 3], "{network}");
+    assert_eq!((network["carrier"].as_bool(), network["host_name"].as_str()), (Some(false), Some("adit")));
+    assert_eq!(network["addresses"].as_array().unwrap().len(), 16);
+}
+
+#[tokio::test]
 async fn what_was_not_measured_is_null_and_has_no_metric() {
     let site = Site::start();
     let (mut hardware, miner) = hashing();
@@ -132,6 +160,8 @@ async fn services_that_are_not_there_or_hang_are_said_and_the_gateway_stays_up()
     let problems = status["problems"].to_string();
     assert!(problems.contains("adit-miner does not answer: no answer within 2 s"), "{problems}");
     assert!(problems.contains("adit-hardware does not answer"), "{problems}");
+    assert!(problems.contains("adit-network does not answer"), "{problems}");
+    assert_eq!(status["network"], Value::Null);
     assert_eq!(site.get("/").await.code, 200);
     let metrics = site.get("/metrics").await.body;
     assert!(metrics.contains("adit_service_answers{service=\"adit-miner\"} 0\n"), "{metrics}");

@@ -1,7 +1,7 @@
 //! adit-network: brings addresses and names up, and keeps them up. Ethernet only.
 //!
 //! In: `adit.toml` (`[network]`, `name`), the kernel's links (netlink), DHCP answers. Out: the first Ethernet interface configured, a file
-//! with name servers that every other service reads (`/etc/resolv.conf` leads to it), the host name.
+//! with name servers that every other service reads (`/etc/resolv.conf` leads to it), the host name, the door `network.status`.
 //!
 //! What it must never do: touch devices or slots, listen to anyone but the DHCP server that it asked, be needed by another service's start.
 //! A unit whose network is slow or broken mines as soon as the network is there. A wrong `adit.toml` does not take the unit off the network:
@@ -12,6 +12,7 @@
 //! * [`choice`]: which interface is meant. Pure.
 //! * [`view`]: what the kernel has on the interface now.
 //! * [`mdns`]: `NAME.local`, and how people find units.
+//! * [`rdnss`]: name servers that routers advertise.
 //! * [`resolver`]: the file with name servers.
 
 pub mod choice;
@@ -20,8 +21,10 @@ pub mod lease;
 mod links;
 pub mod mdns;
 mod network;
+pub mod rdnss;
 pub mod resolver;
 mod settings;
+mod status_door;
 mod view;
 
 pub use network::{Surroundings, run};

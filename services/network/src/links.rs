@@ -1,7 +1,8 @@
 //! The kernel's interfaces, addresses and routes. Everything here makes it so: it may be called again after a restart, and finds what is there.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use adit_config::StaticIpv6;
 use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::{
@@ -119,6 +120,21 @@ impl Links {
             request.execute().await.with_context(|| format!("route over {gateway}"))?;
         }
         Ok(())
+    }
+
+    /// Adds an IPv6 address for good, with its default route.
+    pub(crate) async fn set_ipv6(&self, index: u32, wanted: StaticIpv6) -> anyhow::Result<()> {
+        let StaticIpv6 { address, prefix, gateway } = wanted;
+        let request = self.handle.address().add(index, address.into(), prefix).replace();
+        request.execute().await.with_context(|| format!("address {address}/{prefix}"))?;
+        let Some(gateway) = gateway else { return Ok(()) };
+        let route = RouteMessageBuilder::<Ipv6Addr>::new()
+            .gateway(gateway)
+            .output_interface(index)
+            .protocol(RouteProtocol::Static)
+            .build();
+        let request = self.handle.route().add(route).replace();
+        request.execute().await.with_context(|| format!("route over {gateway}"))
     }
 
     /// Takes every IPv4 address off the interface.

@@ -1,7 +1,8 @@
 //! adit-network: takes what adit-init passes on and hands over to the library.
 
-use std::{env, future::pending, path::PathBuf};
+use std::{env, future::pending, os::unix::net::UnixListener, path::PathBuf};
 
+use adit_bus::network::STATUS_DOOR;
 use adit_network::Surroundings;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,9 +23,12 @@ fn main() {
 }
 
 fn start() -> anyhow::Result<()> {
+    let sockets = adit_sys::activation::sockets().context("sockets of adit-init")?;
+    let status = sockets.into_iter().find(|(name, _)| name == STATUS_DOOR);
     let surroundings = Surroundings {
         config: env::var_os("ADIT_CONFIG").map(PathBuf::from),
         resolver: PathBuf::from("/run/adit/resolv.conf"),
+        status: status.map(|(_, socket)| UnixListener::from(socket)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
     runtime.block_on(async {

@@ -3,10 +3,12 @@
 use std::{
     future::Future,
     net::IpAddr,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use adit_bus::network::NetworkStatus;
 use adit_config::{Addressing, Network};
 use anyhow::Context;
 use sd_notify::NotifyState;
@@ -21,7 +23,8 @@ use crate::{
     lease::Ipv4,
     links::Links,
     mdns::{self, Site},
-    resolver, settings,
+    rdnss::{self, Servers},
+    resolver, settings, status_door,
     view::View,
 };
 
@@ -37,6 +40,8 @@ pub struct Surroundings {
     pub config: Option<PathBuf>,
     /// The file for name servers.
     pub resolver: PathBuf,
+    /// The socket of the door `network.status`, bound by adit-init.
+    pub status: Option<UnixListener>,
 }
 
 /// Runs until `stop`. What is configured stays: a restart of this service does not interrupt mining.
@@ -47,7 +52,9 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         tracing::warn!(target: "adit_network", "host name {host_name}: {error}");
     }
     let (sites, known_sites) = watch::channel(None);
-    let (local_name, _) = watch::channel(None);
+    let (local_name, known_name) = watch::channel(None);
+    let (status, known_status) = watch::channel(NetworkStatus::default());
+    let door = status_door::serve(surroundings.status, known_status, known_name);
     let names = tokio::spawn(mdns::run(known_sites, local_name));
     let mut service = Service {
         links: Links::open()?,
@@ -57,15 +64,20 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         link: None,
         arrivals: 0,
         sites,
+        status,
         dhcp: Dhcp::default(),
+        offered_dns: Vec::new(),
+        advertised_dns: Servers::default(),
         ready: false,
         complaints: Vec::new(),
     };
-    service.write_resolver(&[]);
+    let mut routers = rdnss::Listener::open()?;
+    service.write_resolver();
     service.look_again().await?;
     let late = Instant::now() + READY_ANYWAY;
-    tokio::pin!(stop);
+    tokio::pin!(stop, door);
     loop {
+        let dns_ends = service.advertised_dns.deadline();
         tokio::select! {
             () = &mut stop => {
                 say(&[NotifyState::Stopping]);
@@ -82,6 +94,12 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
                 service.look_again().await?;
             }
             news = service.dhcp.next() => service.hear(news).await,
+            found = routers.next() => service.hear_routers(&found),
+            () = sleep_until(dns_ends.unwrap_or_else(std::time::Instant::now).into()), if dns_ends.is_some() => {
+                service.advertised_dns.expire(std::time::Instant::now());
+                service.write_resolver();
+            }
+            ended = &mut door => return ended.context("the door network.status"),
         }
     }
 }
@@ -97,7 +115,13 @@ struct Service {
     arrivals: u64,
     /// What the responder for `NAME.local` is told.
     sites: watch::Sender<Option<Site>>,
+    /// What the door says.
+    status: watch::Sender<NetworkStatus>,
     dhcp: Dhcp,
+    /// By the DHCP server.
+    offered_dns: Vec<IpAddr>,
+    /// By routers.
+    advertised_dns: Servers,
     ready: bool,
     complaints: Vec<String>,
 }
@@ -111,6 +135,7 @@ impl Service {
                 self.dhcp.stop();
                 self.sites.send_replace(None);
             }
+            self.tell_door(None, &View::default());
             return Ok(());
         };
         let before = self.link.replace(link.clone());
@@ -123,6 +148,9 @@ impl Service {
             (false, true) => {
                 tracing::info!(target: "adit_network", "link up name={} mac={}", link.name, mac(link.mac));
                 self.arrivals += 1;
+                if let Err(error) = rdnss::solicit(&link.name, link.index) {
+                    tracing::debug!(target: "adit_network", %error, "asking for routers");
+                }
                 if self.network.addressing == Addressing::Dhcp
                     && let Err(error) = self.dhcp.start(&link, &self.host_name).await
                 {
@@ -136,9 +164,33 @@ impl Service {
             }
             _ => {}
         }
-        let view = self.links.view(link.index).await?;
+        let view = match self.links.view(link.index).await {
+            Ok(view) => view,
+            Err(error) => {
+                self.complain(&format!("{}: {error:#}", link.name));
+                return Ok(());
+            }
+        };
         self.tell_names(&link, &view);
+        self.tell_door(Some(&link), &view);
         Ok(())
+    }
+
+    fn tell_door(&self, link: Option<&Link>, view: &View) {
+        let source = match self.network.addressing {
+            Addressing::Dhcp => "dhcp",
+            Addressing::Static(_) => "static",
+        };
+        self.status.send_modify(|status| {
+            status.link = link.map(|link| link.name.clone()).unwrap_or_default();
+            status.mac = link.map(|link| mac(link.mac)).unwrap_or_default();
+            status.carrier = link.is_some_and(|link| link.carrier);
+            status.source = source.to_owned();
+            status.addresses =
+                view.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect();
+            status.gateways = view.gateways.iter().map(IpAddr::to_string).collect();
+            status.host_name.clone_from(&self.host_name);
+        });
     }
 
     fn tell_names(&self, link: &Link, view: &View) {
@@ -176,11 +228,21 @@ impl Service {
         }
     }
 
-    /// What an interface needs once: router advertisements on this one only, the link on, a static address.
+    /// What an interface needs once: router advertisements on this one only, the link on, static addresses.
     async fn prepare(&mut self, link: &Link) {
-        let switch = Path::new("/proc/sys/net/ipv6/conf").join(&link.name).join("accept_ra");
-        if let Err(error) = std::fs::write(&switch, "1") {
-            self.complain(&format!("{}: {error}", switch.display()));
+        self.advertised_dns.forget();
+        let own = self.network.ipv6;
+        let has_router = own.is_some_and(|own| own.gateway.is_some());
+        // Addresses from advertisements carry the Ethernet address and stay the same: a farm's lists can name them.
+        for (name, value) in [
+            ("accept_ra", "1"),
+            ("autoconf", if own.is_some() { "0" } else { "1" }),
+            ("accept_ra_defrtr", if has_router { "0" } else { "1" }),
+        ] {
+            let switch = Path::new("/proc/sys/net/ipv6/conf").join(&link.name).join(name);
+            if let Err(error) = std::fs::write(&switch, value) {
+                self.complain(&format!("{}: {error}", switch.display()));
+            }
         }
         if let Err(error) = self.links.up(link.index).await {
             self.complain(&format!("{}: {error:#}", link.name));
@@ -188,12 +250,27 @@ impl Service {
         if let Addressing::Static(own) = self.network.addressing {
             self.configure(&Ipv4::from_static(own)).await;
         }
+        if let Some(own) = own {
+            match self.links.set_ipv6(link.index, own).await {
+                Ok(()) => {
+                    let gateway =
+                        own.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
+                    tracing::info!(
+                        target: "adit_network",
+                        "address {}/{} name={} gateway={gateway}", own.address, own.prefix, link.name
+                    );
+                }
+                Err(error) => self.complain(&format!("{}: {error:#}", link.name)),
+            }
+        }
     }
 
     async fn hear(&mut self, news: News) {
         match news {
             News::Bound(ipv4) => self.configure(&ipv4).await,
             News::Lost => {
+                self.offered_dns.clear();
+                self.write_resolver();
                 let Some(link) = &self.link else { return };
                 match self.links.clear(link.index).await {
                     Ok(()) => tracing::warn!(target: "adit_network", "no lease name={}", link.name),
@@ -211,21 +288,57 @@ impl Service {
         }
         let gateway = ipv4.gateway.map_or_else(|| "none".to_owned(), |gateway| gateway.to_string());
         let lease_s = ipv4.lifetime_s.map_or_else(|| "forever".to_owned(), |seconds| seconds.to_string());
-        let dns = if self.network.dns.is_empty() { ipv4.dns.clone() } else { self.network.dns.clone() };
+        self.offered_dns.clone_from(&ipv4.dns);
         tracing::info!(
             target: "adit_network",
             "address {}/{} name={} gateway={gateway} dns={} lease_s={lease_s}",
-            ipv4.address, ipv4.prefix, link.name, dns.len()
+            ipv4.address, ipv4.prefix, link.name, self.name_servers().len()
         );
-        self.write_resolver(&dns);
+        self.write_resolver();
         self.say_ready();
     }
 
-    fn write_resolver(&mut self, servers: &[IpAddr]) {
-        if let Err(error) = resolver::write(&self.resolver, servers) {
+    fn hear_routers(&mut self, found: &[rdnss::Advertised]) {
+        let Some(link) = &self.link else { return };
+        let before = self.name_servers();
+        for advertised in found.iter().filter(|found| found.index == link.index) {
+            self.advertised_dns.hear(advertised, std::time::Instant::now());
+        }
+        if self.name_servers() != before {
+            let dns = self.name_servers().len();
+            tracing::info!(target: "adit_network", "name servers from a router name={} dns={dns}", link.name);
+            self.write_resolver();
+        }
+    }
+
+    /// What the configuration says, else what the DHCP server does, else what routers do.
+    fn name_servers(&self) -> Vec<String> {
+        let text = |servers: &[IpAddr]| servers.iter().map(IpAddr::to_string).collect();
+        let scope = self.link.as_ref().map(|link| link.name.as_str()).unwrap_or_default();
+        match (&self.network.dns[..], &self.offered_dns[..]) {
+            ([], []) => {
+                let advertised = self.advertised_dns.addresses();
+                let scoped = advertised.map(|server| {
+                    if server.is_unicast_link_local() {
+                        format!("{server}%{scope}")
+                    } else {
+                        server.to_string()
+                    }
+                });
+                scoped.collect()
+            }
+            ([], offered) => text(offered),
+            (own, _) => text(own),
+        }
+    }
+
+    fn write_resolver(&mut self) {
+        let servers = self.name_servers();
+        if let Err(error) = resolver::write(&self.resolver, &servers) {
             let text = format!("{}: {error}", self.resolver.display());
             self.complain(&text);
         }
+        self.status.send_modify(|status| status.dns = servers);
     }
 
     fn say_ready(&mut self) {

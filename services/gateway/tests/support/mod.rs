@@ -13,6 +13,7 @@ use adit_bus::{
     door,
     hardware::{self, ChainStatus, HardwareStatus},
     miner::{self, MinerStatus},
+    network::{self, NetworkStatus},
 };
 use adit_gateway::{Surroundings, identity::Identity, server::Limits};
 use tokio::{
@@ -65,6 +66,30 @@ pub(crate) fn hashing() -> (HardwareStatus, MinerStatus) {
     (hardware, miner)
 }
 
+/// What a unit says that is reached by two addresses.
+pub(crate) fn reached() -> NetworkStatus {
+    NetworkStatus {
+        link: "eth0".into(),
+        mac: "52:54:00:12:34:56".into(),
+        carrier: true,
+        source: "dhcp".into(),
+        addresses: vec!["10.0.2.15/24".into(), "fec0::5054:ff:fe12:3456/64".into()],
+        gateways: vec!["10.0.2.2".into()],
+        dns: vec!["10.0.2.3".into()],
+        host_name: "rack1-unit7".into(),
+        local_name: "rack1-unit7.local".into(),
+    }
+}
+
+struct NetworkDoor(Arc<Mutex<NetworkStatus>>);
+
+#[zbus::interface(name = "org.adit.Network1.Status")]
+impl NetworkDoor {
+    fn read(&self) -> NetworkStatus {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 struct HardwareDoor(Arc<Mutex<HardwareStatus>>);
 
 #[zbus::interface(name = "org.adit.Hardware1.Status")]
@@ -102,6 +127,14 @@ impl Service {
             _ = door::serve(listener, miner::OBJECT, || MinerDoor(Arc::clone(&status))).await;
         }))
     }
+
+    pub(crate) fn network(folder: &Path, status: NetworkStatus) -> Self {
+        let listener = bind(folder, network::STATUS_DOOR);
+        let status = Arc::new(Mutex::new(status));
+        Self(tokio::spawn(async move {
+            _ = door::serve(listener, network::OBJECT, || NetworkDoor(Arc::clone(&status))).await;
+        }))
+    }
 }
 
 impl Drop for Service {
@@ -121,6 +154,8 @@ pub(crate) fn bind(folder: &Path, name: &str) -> UnixListener {
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) doors: tempfile::TempDir,
+    /// adit-network's door, where there is one.
+    network: Option<Service>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -130,9 +165,10 @@ impl Site {
         Self::with(Limits::default())
     }
 
-    /// With both services at their doors.
+    /// With all services at their doors.
     pub(crate) fn hashing() -> (Self, Service, Service) {
-        let site = Self::start();
+        let mut site = Self::start();
+        site.network = Some(Service::network(site.doors.path(), reached()));
         let (hardware, miner) = hashing();
         let services =
             (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
@@ -151,7 +187,7 @@ impl Site {
         let surroundings = Surroundings { listener, doors: doors.path().into(), identity, limits };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(adit_gateway::run(surroundings, async move { _ = stopped.await }));
-        Self { address, doors, stop, running }
+        Self { address, doors, network: None, stop, running }
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {

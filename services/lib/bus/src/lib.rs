@@ -8,3 +8,4 @@
 pub mod door;
 pub mod hardware;
 pub mod miner;
+pub mod network;

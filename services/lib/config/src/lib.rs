@@ -7,6 +7,7 @@
 
 mod address;
 mod error;
+mod ipv6;
 mod network;
 mod reader;
 mod schema;
@@ -14,6 +15,7 @@ mod secret;
 
 pub use address::PoolUrl;
 pub use error::{Errors, Problem};
+pub use ipv6::StaticIpv6;
 pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, VERSION};
 pub use secret::Secret;

@@ -9,6 +9,7 @@ use toml::{
 
 use crate::{
     address,
+    ipv6::{self, StaticIpv6},
     reader::{self, Reader},
 };
 
@@ -17,7 +18,7 @@ pub const MAX_DNS: usize = 3;
 /// Most time sources.
 pub const MAX_NTP: usize = 8;
 
-const KEYS: [&str; 6] = ["dhcp", "address", "gateway", "dns", "vlan", "ntp"];
+const KEYS: [&str; 8] = ["dhcp", "address", "gateway", "address6", "gateway6", "dns", "vlan", "ntp"];
 const PREFIX: &str = "network.";
 const ADDRESS_EXAMPLE: &str = "\"192.168.1.20/24\"";
 const GATEWAY_EXAMPLE: &str = "\"192.168.1.1\"";
@@ -26,6 +27,8 @@ const GATEWAY_EXAMPLE: &str = "\"192.168.1.1\"";
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Network {
     pub addressing: Addressing,
+    /// Without it IPv6 addresses are made from router advertisements.
+    pub ipv6: Option<StaticIpv6>,
     /// In order of preference, at most [`MAX_DNS`]; when not empty they take the place of those that DHCP offers.
     pub dns: Vec<IpAddr>,
     /// 802.1Q tag, 1 to 4094.
@@ -34,7 +37,7 @@ pub struct Network {
     pub ntp: Vec<String>,
 }
 
-/// Where the IPv4 address comes from. IPv6 addresses are always made from router advertisements.
+/// Where the IPv4 address comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Addressing {
     #[default]
@@ -80,13 +83,14 @@ pub(crate) fn network(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Net
     };
     reader.only(table, PREFIX, &KEYS);
     let addressing = addressing(reader, table);
+    let ipv6 = ipv6::ipv6(reader, table);
     let dns = list(reader, table, "dns", MAX_DNS, GATEWAY_EXAMPLE, |text| text.parse().ok());
     let vlan = vlan(reader, table);
     let ntp = list(reader, table, "ntp", MAX_NTP, "\"time.example.com\"", |text| {
         let valid = text.parse::<IpAddr>().is_ok() || address::is_host_name(text);
         valid.then(|| text.to_ascii_lowercase())
     });
-    Some(Network { addressing: addressing?, dns: dns?, vlan: vlan?, ntp: ntp? })
+    Some(Network { addressing: addressing?, ipv6: ipv6?, dns: dns?, vlan: vlan?, ntp: ntp? })
 }
 
 fn addressing(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Addressing> {

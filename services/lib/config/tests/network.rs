@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-use adit_config::{Addressing, Config, Network, StaticAddress};
+use adit_config::{Addressing, Config, Network, StaticAddress, StaticIpv6};
 use proptest::prelude::*;
 
 const POOL: &str = "version = 1\n[[pool]]\nurl = \"stratum+tcp://host:1\"\nuser = \"u\"\n";
@@ -14,7 +14,7 @@ fn parse(lines: &str) -> Result<Network, Vec<String>> {
 
 #[test]
 fn without_a_table_everything_comes_from_dhcp() {
-    let expected = Network { addressing: Addressing::Dhcp, dns: vec![], vlan: None, ntp: vec![] };
+    let expected = Network { addressing: Addressing::Dhcp, ipv6: None, dns: vec![], vlan: None, ntp: vec![] };
     assert_eq!(Config::parse(POOL, "f").unwrap().network, expected);
     assert_eq!(parse("").unwrap(), expected);
     assert_eq!(parse("dhcp = true").unwrap(), expected);
@@ -38,6 +38,20 @@ fn a_full_table_is_understood() {
     );
     assert_eq!(network.vlan, Some(4094));
     assert_eq!(network.ntp, ["time.example.com", "10.0.0.1"]);
+}
+
+#[test]
+fn an_ipv6_address_may_stand_beside_dhcp_and_its_router_may_be_of_the_link() {
+    let found = parse("address6 = \"2001:db8:1::20/64\"\ngateway6 = \"fe80::1\"").unwrap();
+    let expected = StaticIpv6 {
+        address: "2001:db8:1::20".parse().unwrap(),
+        prefix: 64,
+        gateway: Some("fe80::1".parse().unwrap()),
+    };
+    assert_eq!((found.addressing, found.ipv6), (Addressing::Dhcp, Some(expected)));
+    let gateway = |lines| parse(lines).map(|found| found.ipv6.unwrap().gateway.is_some());
+    assert_eq!(gateway("address6 = \"2001:db8:1::20/64\"\ngateway6 = \"2001:db8:1::1\""), Ok(true));
+    assert_eq!(gateway("address6 = \"fd00::1/128\""), Ok(false));
 }
 
 #[test]
@@ -73,6 +87,26 @@ fn every_mistake_is_answered_with_its_line_and_the_right_form() {
         (
             "address = \"10.0.0.2/24\"\ngateway = \"router\"",
             "7: network.gateway: \"router\" is not an IPv4 address; write gateway = \"192.168.1.1\"",
+        ),
+        (
+            "gateway6 = \"fe80::1\"",
+            "6: network.gateway6: needs an address; write address6 = \"2001:db8:1::20/64\"",
+        ),
+        (
+            "address6 = \"fe80::20/64\"",
+            "6: network.address6: \"fe80::20/64\" is not the IPv6 address of a host with its network's bits; write address6 = \"2001:db8:1::20/64\"",
+        ),
+        (
+            "address6 = \"::ffff:10.0.0.1/96\"",
+            "6: network.address6: \"::ffff:10.0.0.1/96\" is not the IPv6 address of a host with its network's bits; write address6 = \"2001:db8:1::20/64\"",
+        ),
+        (
+            "address6 = \"2001:db8:1::20/64\"\ngateway6 = \"2001:db8:2::1\"",
+            "7: network.gateway6: 2001:db8:2::1 is neither in the network of 2001:db8:1::20/64 nor an address of the link; write the address of a router there",
+        ),
+        (
+            "address6 = \"2001:db8:1::20/64\"\ngateway6 = \"10.0.0.1\"",
+            "7: network.gateway6: \"10.0.0.1\" is not an IPv6 address; write gateway6 = \"fe80::1\"",
         ),
         ("dns = \"10.0.0.1\"", "6: network.dns: a text where a list belongs; write dns = [\"192.168.1.1\"]"),
         (

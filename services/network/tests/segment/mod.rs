@@ -117,14 +117,35 @@ impl Segment {
         self.children.len() - 1
     }
 
+    /// Where the door of [`Self::start_with_door`] is.
+    pub(crate) fn door(&self) -> PathBuf {
+        self.folder.path().join("network.status")
+    }
+
+    /// As [`Self::start`], with a door; systemd's own program passes its socket, and starts the service when somebody comes to it.
+    pub(crate) fn start_with_door(&mut self, network: &str) -> usize {
+        let door = self.door();
+        let service = env!("CARGO_BIN_EXE_adit-network");
+        let socket = door.to_str().unwrap().to_owned();
+        let environment = ["-E", "ADIT_CONFIG", "-E", "NOTIFY_SOCKET"];
+        let activate = ["systemd-socket-activate", "--fdname=network.status", "-l", &socket];
+        let started = self.start_as(network, &[&activate[..], &environment, &[service]].concat());
+        self.wait("the door's socket", || door.exists());
+        started
+    }
+
     /// Starts adit-network with this `[network]`.
     pub(crate) fn start(&mut self, network: &str) -> usize {
+        self.start_as(network, &[env!("CARGO_BIN_EXE_adit-network")])
+    }
+
+    fn start_as(&mut self, network: &str, program: &[&str]) -> usize {
         let config = self.folder.path().join("adit.toml");
         let text = format!(
             "version = 1\nname = \"rack1-unit7\"\n[[pool]]\nurl = \"stratum+tcp://h:1\"\nuser = \"u\"\n[network]\n{network}\n"
         );
         fs::write(&config, text).unwrap();
-        let mut command = self.enter(self.unit, &[env!("CARGO_BIN_EXE_adit-network")]);
+        let mut command = self.enter(self.unit, program);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         command.env("ADIT_CONFIG", config).env("NOTIFY_SOCKET", self.folder.path().join("notify"));
         self.children.push(command.stderr(log).spawn().unwrap());
