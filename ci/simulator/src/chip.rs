@@ -6,8 +6,11 @@ mod pll;
 mod registers;
 mod single;
 mod ticket;
+mod wake;
 
 pub use chain::{Chain, Effect};
-pub use model::{BM1362, BM1366, BM1368, BM1370, Model, NonceSpace, UnknownModel};
-pub use single::Sweeping;
+pub use model::{
+    BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Model, NonceLayout, NonceSpace, UnknownModel,
+};
+pub use single::{Cores, Sweeping};
 pub use ticket::TicketMask;

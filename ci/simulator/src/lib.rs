@@ -27,7 +27,8 @@ mod wire;
 mod world;
 
 pub use chip::{
-    BM1362, BM1366, BM1368, BM1370, Chain, Effect, Model, NonceSpace, Sweeping, TicketMask, UnknownModel,
+    BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Chain, Cores, Effect, Model, NonceLayout, NonceSpace,
+    Sweeping, TicketMask, UnknownModel,
 };
 pub use endpoint::{Endpoint, EndpointError, OpenError};
 pub use events::{Event, Events, Record};
@@ -35,4 +36,4 @@ pub use fault::{Arguments, Fault, FaultError};
 pub use search::{ChipWork, Found, Position, Sweep, Work};
 pub use simulator::{Config, Handle, Simulator};
 pub use state::{Celsius, ChainState, Fan, Rail, State};
-pub use wire::{Broken, Command, Job, Parser, Received, Response, Target, crc5, crc16};
+pub use wire::{Body, Broken, Command, Dialect, Job, Parser, Received, Response, Target, crc5, crc16};

@@ -39,7 +39,7 @@ struct Bitaxe {
     /// Socket for the control port: truth, events, faults, shutdown, as JSON lines
     #[arg(long, value_name = "PATH")]
     control: PathBuf,
-    /// Model of the chips: bm1362, bm1366, bm1368 or bm1370
+    /// Model of the chips: bm1362, bm1366, bm1368, bm1370, bm1387 or bm1397
     #[arg(long, value_name = "MODEL", default_value = "bm1370", value_parser = model)]
     chip: &'static Model,
     /// How many of them are on the chain. The board around them stays a Bitaxe's

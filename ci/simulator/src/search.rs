@@ -2,15 +2,13 @@
 //!
 //! All cores of a chip count in step, so one *step* tries one counter value: on every core, and on every sub-core with
 //! its own version. When the counter has run the length of the sweep, the next batch of versions begins at the start.
+//! Chips that take midstates try each counter value with every midstate of the job instead, and then begin again.
 
-use crate::chip::{Model, Sweeping, TicketMask};
-use crate::wire::{Job, Response};
+use crate::chip::{Cores, Model, Sweeping, TicketMask};
+use crate::wire::{Body, Dialect, Job, Response};
 use adit_sha256::{Implementation, Nonces, Search, midstate};
 use std::sync::Arc;
 
-/// Bits 24..0 of a nonce count; bits 31..25 are the core.
-const COUNTER_BITS: u32 = 25;
-const COUNTER_MASK: u32 = (1 << COUNTER_BITS) - 1;
 /// Rolled bits are header version bits 28..13.
 const VERSION_SHIFT: u32 = 13;
 
@@ -37,15 +35,19 @@ pub struct Work {
 }
 
 impl Work {
-    /// Hashes in a second, as silicon would make them.
+    /// Hashes in a second, as silicon would make them: one a clock in every small core.
     pub fn hashes_per_second(&self) -> f64 {
-        self.chips.iter().map(|chip| chip.sweeping.mhz * 1e6 * f64::from(self.hashes_per_step(chip))).sum()
+        self.chips.iter().map(|chip| chip.sweeping.mhz * 1e6 * f64::from(self.hashes_per_clock(chip))).sum()
     }
 
-    /// Hashes that a chip makes for one counter value.
-    fn hashes_per_step(&self, chip: &ChipWork) -> u32 {
+    fn hashes_per_clock(&self, chip: &ChipWork) -> u32 {
         let slots = self.model.sub_cores.min(versions(chip.version_mask));
-        (0..slots).map(|slot| (chip.sweeping.cores & cores_with_slot(self.model, slot)).count_ones()).sum()
+        match chip.sweeping.cores {
+            Cores::Each { hashing, .. } => {
+                (0..slots).map(|slot| (hashing & cores_with_slot(self.model, slot)).count_ones()).sum()
+            }
+            Cores::First(count) => count,
+        }
     }
 }
 
@@ -55,6 +57,7 @@ pub struct Found {
     pub chip: usize,
     /// Header bytes 76..80 read most significant byte first.
     pub nonce: u32,
+    /// Small core of its core; with midstates, the place of the one that won.
     pub sub_core: u8,
     /// Rolled bits, header version bits 28..13.
     pub version: u16,
@@ -66,7 +69,12 @@ impl Found {
     /// The frame that says so.
     pub fn response(&self, model: &Model, job_id: u8, wide: bool) -> Response {
         let result = (job_id << model.job_id_shift) & model.job_id_mask | self.sub_core;
-        Response::nonce(self.nonce, self.excess, result, self.version, wide)
+        match model.dialect() {
+            Dialect::Bm1362 => Response::nonce(self.nonce, self.excess, result, self.version, wide),
+            // What the fifth byte means is not known: 0, as in most vectors.
+            Dialect::Bm1397 => Response::nonce(self.nonce, 0, result, 0, false),
+            Dialect::Bm1387 => Response::nonce(self.nonce, 0, result, 0, false).bare(),
+        }
     }
 }
 
@@ -140,15 +148,22 @@ impl Sweep {
                 progress.prepared = Some((batch, prepare(&self.work, chip, batch)));
             }
             let searches = progress.prepared.as_ref().map_or(&[][..], |(_, searches)| searches);
-            let counter = progress.start.wrapping_add(progress.position.step) & COUNTER_MASK;
+            let layout = self.work.model.nonce;
+            let mask = (1 << layout.counter_bits) - 1;
+            let counter = progress.start.wrapping_add(progress.position.step) & mask;
             for (slot, (version, search)) in searches.iter().enumerate() {
-                let cores = chip.sweeping.cores & cores_with_slot(self.work.model, slot as u32);
-                let reporting = cores & chip.sweeping.reporting;
-                let nonces =
-                    Nonces { first: counter, stride: 1 << COUNTER_BITS, count: 128 - cores.leading_zeros() };
+                let (count, hashed, reporting) = match chip.sweeping.cores {
+                    Cores::Each { hashing, reporting } => {
+                        let cores = hashing & cores_with_slot(self.work.model, slot as u32);
+                        (128 - cores.leading_zeros(), cores.count_ones(), cores & reporting)
+                    }
+                    Cores::First(count) => (count, count, u128::MAX),
+                };
+                let (first, stride) = (counter << layout.counter_shift, 1 << layout.core_shift);
                 let threshold = self.work.base_bits + chip.ticket.bits();
-                search.run(self.implementation, nonces, threshold, |hit| {
-                    let reports = reporting >> (hit.nonce >> COUNTER_BITS) & 1 != 0;
+                search.run(self.implementation, Nonces { first, stride, count }, threshold, |hit| {
+                    let core = (hit.nonce - first) / stride;
+                    let reports = core >= 128 || reporting >> core & 1 != 0;
                     if reports && chip.ticket.admits(&hit.hash, self.work.base_bits) {
                         let excess = 2 * (hit.leading_zero_bits - threshold);
                         found.push(Found {
@@ -160,7 +175,7 @@ impl Sweep {
                         });
                     }
                 });
-                hashes += u64::from(cores.count_ones());
+                hashes += u64::from(hashed);
             }
             progress.position.step += 1;
             if progress.position.step >= chip.sweeping.length {
@@ -171,18 +186,19 @@ impl Sweep {
     }
 }
 
-/// A search for every version of a batch. After the last version the chip starts over and repeats itself.
+/// A search for every version of a batch, or for every midstate of the job. After the last version the chip starts over and repeats itself.
 fn prepare(work: &Work, chip: &ChipWork, batch: u32) -> Vec<(u16, Search)> {
+    let tail = work.job.tail();
+    if let Body::Midstates { states, .. } = &work.job.body {
+        return states.iter().map(|state| (0, Search::new(*state, &tail))).collect();
+    }
     let versions = versions(chip.version_mask);
     (0..work.model.sub_cores.min(versions))
-        .map(|slot| {
+        .filter_map(|slot| {
             let index = batch.wrapping_mul(work.model.sub_cores).wrapping_add(slot) % versions;
             let version = deposit(index as u16, chip.version_mask);
-            let header = work.job.header(u32::from(version) << VERSION_SHIFT);
-            let (first, tail) =
-                header.split_first_chunk::<64>().expect("a header has 76 bytes before its nonce");
-            let tail = tail.first_chunk::<12>().expect("76 - 64 = 12");
-            (version, Search::new(midstate(first), tail))
+            let header = work.job.header(u32::from(version) << VERSION_SHIFT)?;
+            Some((version, Search::new(midstate(header.first_chunk()?), &tail)))
         })
         .collect()
 }

@@ -44,7 +44,7 @@ pub struct ChainState {
     /// Chips that have been given an address.
     pub addressed: usize,
     pub baud: u32,
-    /// Nine, or eleven once version rolling is on.
+    /// Nine, or eleven once version rolling is on; seven of a BM1387.
     pub response_bytes: u32,
     /// Zero while the PLL is not locked.
     pub mhz: f64,

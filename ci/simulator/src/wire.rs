@@ -3,8 +3,10 @@
 
 mod command;
 mod crc;
+mod job;
 mod response;
 
-pub use command::{Broken, Command, Job, Parser, Received, Target};
+pub use command::{Broken, Command, Dialect, Parser, Received, Target};
 pub use crc::{crc5, crc16};
+pub use job::{Body, Job};
 pub use response::Response;

@@ -11,7 +11,7 @@ use crate::machine::{Load, Machine};
 use crate::random::Random;
 use crate::search::{Found, Work};
 use crate::state::{Celsius, ChainState, Fan, Rail, State};
-use crate::wire::{Broken, Command, Job, Parser, Received, Response};
+use crate::wire::{Broken, Command, Dialect, Job, Parser, Received, Response};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -90,12 +90,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(chain: Chain, base_bits: u32, seed: u64, line: SyncSender<Outgoing>) -> Self {
         let now_ns = clock::now_ns();
+        let parser = Parser::new(chain.model().dialect());
         Self {
             base_bits,
             machine: Machine::new(),
             board: Board::default(),
             chain,
-            parser: Parser::default(),
+            parser,
             faults: Faults::default(),
             ring: Ring::default(),
             random: Random::new(seed),
@@ -154,7 +155,7 @@ impl World {
         if self.machine.chips_run() != self.chain.powered() {
             self.chain.set_powered(self.machine.chips_run());
             self.power_serial += 1;
-            self.parser = Parser::default();
+            self.parser = Parser::new(self.chain.model().dialect());
             self.refresh_work();
         }
     }
@@ -214,7 +215,8 @@ impl World {
 
     fn job_began(&mut self, job: &Job, begin_ns: u64, end_ns: u64) {
         self.counters.jobs += 1;
-        let prev_hash = job.previous_hash.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = job.previous_hash().into_iter().flatten().rev();
+        let prev_hash = bytes.map(|byte| format!("{byte:02x}")).collect();
         self.ring.push(Event::Job {
             job_id: job.id,
             first_byte_us: begin_ns / 1000,
@@ -355,7 +357,11 @@ impl World {
                 chips: self.reachable_chips(),
                 addressed: self.chain.addressed(),
                 baud: self.chain.baud(),
-                response_bytes: if self.chain.wide() { 11 } else { 9 },
+                response_bytes: match self.chain.model().dialect() {
+                    Dialect::Bm1387 => 7,
+                    _ if self.chain.wide() => 11,
+                    _ => 9,
+                },
                 mhz: self.chain.mhz().unwrap_or(0.0),
                 ticket_bits: self.chain.ticket_mask().bits(),
                 version_mask: self.chain.version_mask(),

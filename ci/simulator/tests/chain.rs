@@ -1,7 +1,9 @@
 //! What chips do with commands.
 #![allow(clippy::unwrap_used)]
 
-use adit_simulator::{BM1362, BM1366, BM1368, BM1370, Chain, Command, Effect, Model, Target};
+use adit_simulator::{
+    BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Body, Chain, Command, Effect, Job, Model, Target,
+};
 
 fn chain(model: &'static Model, chips: usize) -> Chain {
     let mut chain = Chain::new(model, chips);
@@ -50,7 +52,7 @@ fn models_are_found_by_name_and_an_unknown_one_is_answered_with_those_there_are(
     assert_eq!(Model::by_name("bm1362").unwrap().id, 0x1362);
     assert_eq!(Model::by_name("BM1368").unwrap().id, 0x1368);
     let refused = Model::by_name("bm1398").unwrap_err().to_string();
-    assert_eq!(refused, "no chip `bm1398`: there are bm1362, bm1366, bm1368, bm1370");
+    assert_eq!(refused, "no chip `bm1398`: there are bm1362, bm1366, bm1368, bm1370, bm1387, bm1397");
 }
 
 #[test]
@@ -175,4 +177,76 @@ fn chips_beyond_a_break_neither_hear_nor_answer() {
     let mut chain = chain(&BM1370, 5);
     let effects = chain.execute(Command::Read { target: Target::All, register: 0 }, 3);
     assert_eq!(effects.len(), 3);
+}
+
+#[test]
+fn bm1387_and_bm1397_say_who_they_are_as_captured() {
+    let mut s9 = chain(&BM1387, 63);
+    assert!(read_all(&mut s9, 0x00).iter().all(|answer| answer == "13879000000007"));
+    s9.execute(Command::ChainInactive, usize::MAX);
+    for place in 0..64 {
+        s9.execute(Command::SetAddress(4 * place), usize::MAX);
+    }
+    let found = read_all(&mut s9, 0x00);
+    assert_eq!(found.len(), 63);
+    for (place, captured) in [
+        (0, "13879000000007"),
+        (1, "13879004000010"),
+        (2, "1387900800000C"),
+        (58, "138790E8000016"),
+        (61, "138790F400001C"),
+    ] {
+        assert_eq!(found[place], captured);
+    }
+    assert_eq!(read_all(&mut chain(&BM1397, 1), 0x00), ["AA5513971800000006"]);
+}
+
+fn dummy(bits: u8, states: usize) -> Command {
+    let body = Body::Midstates { merkle_tail: [0xFF; 4], states: vec![[0; 8]; states] };
+    let midstates = states as u8;
+    Command::Job(Box::new(Job { id: 0, midstates, start_nonce: 0, bits: [bits; 4], time: [0xFF; 4], body }))
+}
+
+#[test]
+fn each_job_wakes_one_more_gated_core_of_a_bm1387() {
+    let mut chain = chain(&BM1387, 2);
+    let hashing = |chain: &Chain| chain.work(2, 32).map_or(0.0, |work| work.hashes_per_second() / 650e6);
+    write_all(&mut chain, 0x0C, 0x0068_0221);
+    chain.execute(dummy(0xFF, 1), usize::MAX);
+    assert_eq!(hashing(&chain), 0.0, "not gated, so nothing tells the cores apart");
+    write_all(&mut chain, 0x1C, 0x0020_8180);
+    chain.execute(dummy(0x00, 1), usize::MAX);
+    assert_eq!(hashing(&chain), 0.0, "these jobs wake nobody");
+    for woken in 1..=114 {
+        chain.execute(dummy(0xFF, 1), usize::MAX);
+        assert_eq!(hashing(&chain), f64::from(2 * woken));
+    }
+    chain.execute(dummy(0xFF, 1), usize::MAX);
+    assert_eq!(hashing(&chain), 228.0);
+}
+
+#[test]
+fn more_midstates_than_chips_are_set_up_for_are_refused() {
+    let refused = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Refused(_)));
+    let mut s9 = chain(&BM1387, 1);
+    assert!(refused(&s9.execute(dummy(0xFF, 4), usize::MAX)));
+    write_all(&mut s9, 0x1C, 0x0020_8180);
+    assert!(!refused(&s9.execute(dummy(0xFF, 4), usize::MAX)));
+    assert!(refused(&s9.execute(dummy(0xFF, 3), usize::MAX)), "1, 2 or 4");
+    let mut max = chain(&BM1397, 1);
+    assert!(refused(&max.execute(dummy(0xFF, 4), usize::MAX)));
+    write_all(&mut max, 0x3C, 0x8000_8074);
+    assert!(!refused(&max.execute(dummy(0xFF, 4), usize::MAX)));
+}
+
+#[test]
+fn a_bm1397_divides_its_clock_by_eight_until_its_divider_is_set() {
+    let mut chain = chain(&BM1397, 1);
+    write_all(&mut chain, 0x08, 0x4044_0221);
+    assert_eq!(chain.mhz(), Some(425.0 / 8.0));
+    write_all(&mut chain, 0x70, 0x0F0F_0F00);
+    assert_eq!(chain.mhz(), Some(425.0));
+    assert_eq!(chain.baud(), 115_740);
+    assert_eq!(write_all(&mut chain, 0x18, 0x0000_6031), [Effect::Baud(3_125_000)]);
+    assert_eq!(write_all(&mut chain, 0x18, 0x0000_6131), [Effect::Baud(1_562_500)]);
 }

@@ -1,7 +1,7 @@
 //! Frames that were captured on real lines, or recomputed from published ones, are the judges of checksums and formats.
 #![allow(clippy::unwrap_used)]
 
-use adit_simulator::{Broken, Command, Job, Parser, Response, Target, crc5, crc16};
+use adit_simulator::{Body, Broken, Command, Dialect, Job, Parser, Response, Target, crc5, crc16};
 
 fn bytes(hex: &str) -> Vec<u8> {
     hex::decode(hex.replace([' ', '\n'], "")).unwrap()
@@ -183,7 +183,7 @@ fn a_real_job_becomes_the_header_that_was_accepted() {
     assert_eq!((job.id, job.midstates, job.start_nonce), (0x68, 1, 0));
     let rolled = 0x05A2 << 13;
     assert_eq!(
-        hex::encode(job.header(rolled)),
+        hex::encode(job.header(rolled).unwrap()),
         "0040b420fd55646bc162b96dfcd4f201a3f4670d1d3996bc96520100000000000000000006ddf5f08c36414b95ea54db\
          71a0c28761a98bcf6355919e044f88725519a7cbd7685468043a0217"
     );
@@ -196,7 +196,10 @@ fn both_length_bytes_of_full_header_jobs_are_taken() {
         3BA3EDFD 0000000000000000000000000000000000000000000000000000000000000000 01000000";
     let long = parse_one(&format!("55AA2156 {body} C95D"));
     let short = parse_one(&format!("55AA2136 {body} ED19"));
-    assert!(matches!(&long, Ok(Command::Job(job)) if job.version == 1), "{long:?}");
+    assert!(
+        matches!(&long, Ok(Command::Job(job)) if matches!(job.body, Body::Header { version: 1, .. })),
+        "{long:?}"
+    );
     assert_eq!(long, short);
     assert_eq!(parse_one(&format!("55AA2136 {body} C95D")), Err(Broken::Checksum));
 }
@@ -259,9 +262,55 @@ fn job_headers_carry_the_version_bits_that_were_rolled() {
         start_nonce: 0,
         bits: [0; 4],
         time: [0; 4],
-        merkle_root: [0; 32],
-        previous_hash: [0; 32],
-        version: 0x2000_0000,
+        body: Body::Header { merkle_root: [0; 32], previous_hash: [0; 32], version: 0x2000_0000 },
     };
-    assert_eq!(job.header(0x22F9 << 13)[..4], 0x245F_2000u32.to_le_bytes());
+    assert_eq!(job.header(0x22F9 << 13).unwrap()[..4], 0x245F_2000u32.to_le_bytes());
+}
+
+/// Everything that a BM1387 makes of a frame.
+fn parse_bare(hex: &str) -> Vec<Result<Command, Broken>> {
+    let mut parser = Parser::new(Dialect::Bm1387);
+    let mut found = Vec::new();
+    for byte in bytes(hex) {
+        parser.push(byte, 0, 0);
+        while let Some(received) = parser.next() {
+            found.push(received.command);
+        }
+    }
+    found
+}
+
+#[test]
+fn commands_of_the_open_s9_are_taken_without_preamble() {
+    use Command::*;
+    let all = |register, value| Write { target: Target::All, register, value };
+    for (frame, command) in [
+        ("54 05 00 00 19", Read { target: Target::All, register: 0 }),
+        ("55 05 00 00 10", ChainInactive),
+        ("41 05 04 00 0A", SetAddress(4)),
+        ("41 05 FC 00 0B", SetAddress(0xFC)),
+        ("48 09 04 0C 00 68 02 21 19", Write { target: Target::Chip(4), register: 0x0C, value: 0x0068_0221 }),
+        ("58 09 00 0C 00 68 02 21 0A", all(0x0C, 0x0068_0221)),
+        ("58 09 00 1C 40 20 81 80 09", all(0x1C, 0x4020_8180)),
+        ("58 09 00 18 00 00 00 FC 06", all(0x18, 0xFC)),
+    ] {
+        assert_eq!(parse_bare(frame), [Ok(command.clone())], "{frame}");
+        let behind_noise = parse_bare(&format!("00 AA FF {frame}"));
+        assert_eq!(behind_noise, [Err(Broken::Noise), Ok(command)], "{frame}");
+    }
+    assert_eq!(parse_bare("54 05 00 00 18")[0], Err(Broken::Checksum));
+    assert_eq!(parse_bare("54 06 00 00 19")[0], Err(Broken::WrongLength));
+}
+
+/// The open S9 FPGA's test bench, two midstates.
+#[test]
+fn a_midstate_job_has_its_words_from_the_last_to_the_first() {
+    let frame = "2156 0002 00000000 03fd2517 527d0b5d 744047de
+        41e79803634a932bd79ae784fe7179a61ff0ccd207d0c195c34829b38a307647
+        beb7e7f600de500f01e28acf7a97e115a389322127b159fedc0c20817294fef6 c118";
+    let [Ok(Command::Job(job))] = &parse_bare(frame)[..] else { panic!("a job") };
+    assert_eq!((job.id, job.midstates), (0, 2));
+    let Body::Midstates { merkle_tail, states } = &job.body else { panic!("midstates") };
+    assert_eq!((merkle_tail, states.len()), (&[0x74, 0x40, 0x47, 0xde], 2));
+    assert_eq!((states[0][7], states[0][0], states[1][7]), (0x41e7_9803, 0x8a30_7647, 0xbeb7_e7f6));
 }

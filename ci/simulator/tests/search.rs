@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_simulator::{
-    BM1362, BM1366, BM1368, BM1370, Chain, ChipWork, Command, Effect, Found, Model, Parser, Position, Sweep,
-    Target, TicketMask, Work,
+    BM1362, BM1366, BM1368, BM1370, BM1397, Chain, ChipWork, Command, Cores, Dialect, Effect, Found, Model,
+    Parser, Position, Sweep, Target, TicketMask, Work,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -73,6 +73,43 @@ fn the_captured_share_is_found_at_its_place_and_answered_with_the_captured_bytes
     sweep.step(&mut found);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(frame(&found[0], 0x68), "AA554C0352750CD205A29C");
+}
+
+/// ESP-Miner's start of a BM1397, at 425 MHz, then the genesis header as one midstate; all CRCs recomputed by the source.
+#[test]
+fn a_bm1397_answers_the_genesis_midstate_with_the_bytes_of_the_vector() {
+    const BRING_UP: &str =
+        "55AA520500000A 55AA5305000003 55AA400500001C 55AA51090080000000001C 55AA510900840000000011
+        55AA510900200000000102 55AA5109003C8000807410 55AA5109001400000000 1C 55AA51090068C070011100
+        55AA510900280600000F18 55AA5109001800007A3115 55AA510900700F0F0F0019";
+    const JOB: &str = "55AA2136 00 01 00000000 FFFF001D 29AB5F49 4B1E5E4A 4719F91B 96B18736 4F0103C8 C3C8D8E9
+        1E59CAA8 90CCAC7D 6358BFF0 BC909A33 A3B2";
+    let mut chain = Chain::new(&BM1397, 1);
+    chain.set_powered(true);
+    let mut parser = Parser::new(Dialect::Bm1397);
+    let mut run = |chain: &mut Chain, hex: &str| {
+        let mut effects = Vec::new();
+        for byte in hex::decode(hex.replace([' ', '\n'], "")).unwrap() {
+            parser.push(byte, 0, 0);
+            while let Some(received) = parser.next() {
+                effects.extend(chain.execute(received.command.unwrap(), usize::MAX));
+            }
+        }
+        effects
+    };
+    let effects = run(&mut chain, BRING_UP);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Refused(_))), "{effects:?}");
+    write(&mut chain, 0x08, 0x4044_0221);
+    assert_eq!(chain.mhz(), Some(425.0));
+    assert!(matches!(run(&mut chain, JOB)[..], [Effect::Job(_)]));
+    let work = chain.work(1, 32).unwrap();
+    assert_eq!(work.hashes_per_second(), 425e6 * 672.0);
+    // 1DAC2B7C: small core 118, counter 2C2B7C.
+    let mut sweep = Sweep::at(work, 0, Position { batch: 0, step: 0x002C_2B7C });
+    let mut found = Vec::new();
+    assert_eq!(sweep.step(&mut found), 672);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(hex::encode_upper(found[0].response(&BM1397, 0, false).as_bytes()), "AA551DAC2B7C000087");
 }
 
 #[test]
@@ -147,7 +184,7 @@ fn every_reported_nonce_is_true_with_its_version_and_its_excess() {
         assert!(found.len() > 10, "{mask:08x}: {}", found.len());
         for found in &found {
             assert_eq!(u32::from(found.version) & !mask, 0, "rolled outside the mask: {found:?}");
-            let mut header = job.header(u32::from(found.version) << 13).to_vec();
+            let mut header = job.header(u32::from(found.version) << 13).unwrap().to_vec();
             header.extend(found.nonce.to_be_bytes());
             let mut hash: [u8; 32] = Sha256::digest(Sha256::digest(&header)).into();
             hash.reverse();
@@ -181,8 +218,12 @@ fn versions_roll_on_after_a_sweep_and_slots_are_sub_cores() {
 fn work_of_one_chip(model: &'static Model, length: u32) -> Work {
     let Some(Command::Job(job)) = commands(REAL_JOB).pop() else { panic!("a job") };
     let all = u128::MAX >> (128 - model.cores);
-    let sweeping =
-        adit_simulator::Sweeping { mhz: 525.0, start: Some(0), length, cores: all, reporting: all };
+    let sweeping = adit_simulator::Sweeping {
+        mhz: 525.0,
+        start: Some(0),
+        length,
+        cores: Cores::Each { hashing: all, reporting: all },
+    };
     let ticket = TicketMask::default();
     Work {
         model,

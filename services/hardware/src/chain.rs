@@ -6,10 +6,11 @@
 mod bring_up;
 mod hashing;
 mod jobs;
+mod rolling;
 
 use std::time::{Duration, Instant};
 
-use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, Width, register};
+use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
@@ -21,8 +22,8 @@ use crate::{
     work_path::WorkPath,
 };
 
-/// Version bits that chips roll until a work says otherwise (BIP 320).
-const ALL_VERSION_BITS: u32 = 0x1fff_e000;
+/// Bytes of one response are never so far apart, not even behind a USB adapter.
+const LINE_SILENCE_US: u64 = 50_000;
 
 /// For what stands between the kernel and the line, before the port is closed: USB adapters hold bytes back for up to 16 ms.
 const SLOWING: Duration = Duration::from_millis(100);
@@ -54,6 +55,8 @@ pub(crate) struct Chain<'a> {
     path: &'a WorkPath,
     status: &'a Status,
     oddities: Oddities,
+    /// When the line last had something to read.
+    received_us: u64,
 }
 
 /// Kinds of impossible replies, to log each once.
@@ -84,10 +87,11 @@ pub(crate) async fn run(
         profile,
         chip: profile.chip(),
         port: Port::open(&profile.port, reset_baud)?,
-        parser: Parser::new(Width::Eleven),
+        parser: Parser::new(profile.chip().responses),
         path,
         status,
         oddities: Oddities::default(),
+        received_us: 0,
     };
     chain.status.chain(index, |chain| {
         chain.chips_found = 0;
@@ -101,11 +105,15 @@ pub(crate) async fn run(
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
 pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
-    let (_, frame) = profile.chip().set_frequency(KiloHertz((profile.ramp.start_mhz * 1000.0) as u32))?;
+    let chip = profile.chip();
+    let (_, frames) = chip.set_frequency(KiloHertz((profile.ramp.start_mhz * 1000.0) as u32))?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
         let port = Port::open(&profile.port, baud)?;
-        port.write(frame.as_bytes()).await?;
-        port.drained().await;
+        for frame in &frames {
+            port.write(frame.as_bytes()).await?;
+            port.drained().await;
+            sleep(Duration::from_millis(chip.pll_writes.gap_ms.into())).await;
+        }
         sleep(SLOWING).await;
         notify::progress();
     }
@@ -119,6 +127,10 @@ impl Chain<'_> {
         let count = self.port.read(&mut buffer).await?;
         let received_us = adit_sys::clock::monotonic_us();
         let before = self.parser.counters().crc_errors;
+        if received_us - self.received_us > LINE_SILENCE_US {
+            self.parser.silence();
+        }
+        self.received_us = received_us;
         for byte in &buffer[..count] {
             if let Some(response) = self.parser.push(*byte) {
                 each(self, response, received_us);

@@ -7,7 +7,7 @@ mod bench;
 
 use std::collections::{HashMap, HashSet};
 
-use adit_simulator::{BM1362, BM1366, BM1368, Event, Fault, Model};
+use adit_simulator::{BM1362, BM1366, BM1368, BM1387, BM1397, Event, Fault, Model};
 use bench::{Bench, QUICK, machine, zero_bits};
 
 /// How the simulated machine has come through the start-up.
@@ -27,6 +27,12 @@ const ULTRA: Expected =
     Expected { profile: "bench-ultra", model: &BM1366, chips: 1, mhz: 485.0, baud: 1_041_666 };
 const S19_XP: Expected =
     Expected { profile: "bench-bm1366", model: &BM1366, chips: 110, mhz: 475.0, baud: 1_041_666 };
+const MAX: Expected =
+    Expected { profile: "bench-max", model: &BM1397, chips: 1, mhz: 425.0, baud: 3_125_000 };
+const S17: Expected =
+    Expected { profile: "bench-bm1397", model: &BM1397, chips: 48, mhz: 650.0, baud: 3_125_000 };
+const S9: Expected =
+    Expected { profile: "bench-bm1387", model: &BM1387, chips: 63, mhz: 650.0, baud: 1_562_500 };
 
 async fn brings_up_and_hashes(expected: &Expected) {
     let bench = machine(expected.profile, expected.model, expected.chips, &[]);
@@ -39,18 +45,27 @@ async fn brings_up_and_hashes(expected: &Expected) {
     );
     let truth = bench.state().chain;
     assert_eq!((truth.addressed, truth.baud, truth.mhz), (expected.chips, expected.baud, expected.mhz));
-    assert_eq!((truth.response_bytes, truth.ticket_bits, truth.version_mask), (11, 4, 0xffff));
+    let (bytes, mask) = match expected.model.name {
+        "BM1387" => (7, 0),
+        "BM1397" => (9, 0),
+        _ => (11, 0xffff),
+    };
+    assert_eq!((truth.response_bytes, truth.ticket_bits, truth.version_mask), (bytes, 4, mask));
 
     let mut miner = bench.miner().await;
     let nonces = miner.mine(1, 1, 12).await;
     let finders = finders(&bench);
     let mut chips = HashSet::new();
+    let mut versions = HashSet::new();
     for (nonce, work) in &nonces {
         assert!(zero_bits(nonce, work) >= 20, "{nonce:?}");
+        assert_eq!(nonce.version & !work.version_mask, work.version);
+        versions.insert(nonce.version);
         let finder = finders[&format!("{:08x}", nonce.nonce)];
         assert_eq!(usize::from(nonce.chip), finder, "{nonce:?}");
         chips.insert(nonce.chip);
     }
+    assert!(versions.len() >= 3, "versions are not rolled: {versions:x?}");
     assert!(chips.len() >= expected.chips.min(5), "all from few chips: {chips:?}");
     let truth = bench.state().chain;
     assert_eq!(
@@ -90,6 +105,21 @@ async fn a_single_bm1366_hashes() {
 #[tokio::test]
 async fn a_chain_of_110_bm1366_hashes_and_every_nonce_names_its_chip() {
     brings_up_and_hashes(&S19_XP).await;
+}
+
+#[tokio::test]
+async fn a_single_bm1397_hashes_versions_that_the_driver_rolls() {
+    brings_up_and_hashes(&MAX).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_48_bm1397_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S17).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_63_bm1387_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S9).await;
 }
 
 #[tokio::test]

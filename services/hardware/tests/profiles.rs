@@ -31,7 +31,7 @@ fn a_wrong_value_is_answered_with_its_line_and_what_would_be_right() {
         (
             "chip = \"BM1370\"",
             "chip = \"BM9999\"",
-            "chip: \"BM9999\" is not a known chip; known: BM1362, BM1366, BM1368, BM1370",
+            "chip: \"BM9999\" is not a known chip; known: BM1362, BM1366, BM1368, BM1370, BM1387, BM1397",
         ),
         (
             "baud = 115_740",
@@ -113,4 +113,18 @@ fn domains_must_divide_the_chips() {
     let line = text.lines().position(|line| line == "domains = 12").unwrap() + 1;
     let what = "domains: 110 chips are not 12 domains of equally many";
     assert_eq!(Profile::parse(&text).unwrap_err(), (line, what.into()));
+}
+
+#[test]
+fn jobs_come_no_faster_than_the_line_takes_them() {
+    let text = std::fs::read_to_string(format!("{SHIPPED}/bench-bm1397.toml")).unwrap();
+    let line = text.lines().position(|line| line == "job_interval_us = 200_000").unwrap() + 1;
+    let wrong = |from: &str, to: &str| Profile::parse(&text.replace(from, to)).unwrap_err();
+    let what = "job_interval_us: a job each 486 µs, but one takes 486 µs at 3125000 baud";
+    assert_eq!(wrong("us = 200_000", "us = 486"), (line, what.into()));
+    let what = "job_interval_us: a job each 453 µs, but one takes 486 µs at 3125000 baud";
+    assert_eq!(wrong("job_interval_us = 200_000\n", "").1, what, "nine tenths of what the chips take");
+    let text = qemu().replace("write_gap_ms", "job_interval_us = 1000\nwrite_gap_ms");
+    let what = "job_interval_us: a BM1370 rolls versions itself: work_interval_ms is all there is";
+    assert_eq!(Profile::parse(&text).unwrap_err().1, what);
 }

@@ -1,10 +1,10 @@
 //! Chips on one line: who hears a command, who answers, in which order.
 
+use super::TicketMask;
 use super::model::Model;
 use super::single::Chip;
-use super::{TicketMask, registers as reg};
 use crate::search::{ChipWork, Work};
-use crate::wire::{Command, Job, Response, Target};
+use crate::wire::{Body, Command, Dialect, Job, Response, Target};
 use std::sync::Arc;
 
 /// What a command brought about.
@@ -77,19 +77,17 @@ impl Chain {
             }
             Command::Read { target, register } => {
                 let listening = chips.iter().filter(|chip| !chip.waiting && hears(chip, target));
-                for chip in listening {
-                    if let Some(value) = chip.read(register) {
-                        let answer = Response::register(value, chip.address, register, chip.wide());
-                        effects.push(Effect::Answer(answer));
-                    }
-                }
+                effects.extend(listening.filter_map(|chip| chip.answer(register)).map(Effect::Answer));
             }
             Command::Write { target, register, value } => {
                 effects = write(chips, target, register, value);
             }
             Command::Job(job) => {
-                if job.midstates != 1 {
-                    effects.push(Effect::Refused("job: number of midstates is not 1"));
+                if let Some(refused) = refuses(&job, chips) {
+                    effects.push(Effect::Refused(refused));
+                }
+                if self.model.dialect() == Dialect::Bm1387 {
+                    chips.iter_mut().for_each(|chip| chip.job_came(&job));
                 }
                 if job.start_nonce != 0 {
                     effects.push(Effect::Refused("job: start nonce is not 0"));
@@ -148,6 +146,10 @@ impl Chain {
         self.chips.first()?.mhz
     }
 
+    pub fn model(&self) -> &'static Model {
+        self.model
+    }
+
     pub fn wide(&self) -> bool {
         self.chips.first().is_some_and(Chip::wide)
     }
@@ -159,6 +161,22 @@ impl Chain {
     pub fn version_mask(&self) -> u16 {
         self.chips.first().map_or(0, Chip::version_mask)
     }
+}
+
+/// What chips would not do with a job.
+fn refuses(job: &Job, chips: &[Chip]) -> Option<&'static str> {
+    let states = match &job.body {
+        Body::Header { .. } => return (job.midstates != 1).then_some("job: number of midstates is not 1"),
+        Body::Midstates { states, .. } => states.len(),
+    };
+    if states != usize::from(job.midstates) || ![1, 2, 4].contains(&states) {
+        return Some("job: number of midstates is not that of the frame's length");
+    }
+    if job.id & 0x83 != 0 {
+        return Some("job: id has bits that come back as the midstate");
+    }
+    let ready = states == 1 || chips.iter().all(Chip::many_midstates);
+    (!ready).then_some("job: chips are not set up for more than one midstate")
 }
 
 /// A chip that waits for an address has none, so only commands to all are for it.
@@ -179,10 +197,13 @@ fn write(chips: &mut [Chip], target: Target, register: u8, value: u32) -> Vec<Ef
             effects.extend(refused.map(Effect::Refused));
         }
     }
-    match (first, register) {
-        (Some(index), reg::PLL) => effects.push(Effect::Pll(chips[index].mhz)),
-        (Some(0), reg::UART_BAUD) => effects.push(Effect::Baud(chips[0].baud())),
-        _ => {}
+    if let Some(index) = first {
+        let model = chips[index].model;
+        if register == model.pll_register {
+            effects.push(Effect::Pll(chips[index].mhz));
+        } else if register == model.baud_register && index == 0 {
+            effects.push(Effect::Baud(chips[0].baud()));
+        }
     }
     effects
 }

@@ -1,10 +1,23 @@
-//! The hash clock's PLL, register 0x08: f = 25 MHz · feedback / (reference · (post1 + 1) · (post2 + 1)).
+//! The hash clock's PLL: f = 25 MHz · feedback / (reference · post1 · post2), the post dividers less one in the register
+//! from BM1362 on.
 
 /// What a model's PLL can lock to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PllLimits {
     pub(crate) feedback: (u32, u32),
     pub(crate) vco_mhz: (f64, f64),
+    pub(crate) encoding: PllEncoding,
+}
+
+/// How the register has the dividers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PllEncoding {
+    /// As they are.
+    Bm1387,
+    /// As they are, and bit 30 switches the PLL on.
+    Bm1397,
+    /// Post dividers less one, and bits that fit the VCO.
+    Bm1362,
 }
 
 /// At and above this, bit 28 must be set; below, it must not. In captures the boundary itself carries the bit.
@@ -14,12 +27,14 @@ const HIGH_VCO_MHZ: f64 = 2400.0;
 pub(crate) fn decode(value: u32, limits: PllLimits) -> Result<f64, &'static str> {
     let feedback = value >> 16 & 0xFFF;
     let reference = value >> 8 & 0x3F;
-    let post1 = (value >> 4 & 0xF) + 1;
-    let post2 = (value & 0xF) + 1;
+    let less = u32::from(limits.encoding == PllEncoding::Bm1362);
+    let post1 = (value >> 4 & 0xF) + less;
+    let post2 = (value & 0xF) + less;
     if value & 0x0000_C000 != 0 || !(1..=7).contains(&post1) || !(1..=7).contains(&post2) {
         return Err("PLL: a divider is wider than its field");
     }
-    if post1 < post2 {
+    // A captured word of a BM1397 has them the other way round.
+    if post1 < post2 && limits.encoding != PllEncoding::Bm1397 {
         return Err("PLL: first post divider below the second");
     }
     if !(1..=2).contains(&reference) {
@@ -32,16 +47,21 @@ pub(crate) fn decode(value: u32, limits: PllLimits) -> Result<f64, &'static str>
     if !(limits.vco_mhz.0..=limits.vco_mhz.1).contains(&vco) {
         return Err("PLL: VCO out of range");
     }
-    let flags = if vco >= HIGH_VCO_MHZ { 0x5 } else { 0x4 };
+    let flags = match limits.encoding {
+        PllEncoding::Bm1387 => 0x0,
+        PllEncoding::Bm1397 => 0x4,
+        PllEncoding::Bm1362 if vco >= HIGH_VCO_MHZ => 0x5,
+        PllEncoding::Bm1362 => 0x4,
+    };
     if value >> 28 != flags {
-        return Err("PLL: VCO range bits do not fit the VCO");
+        return Err("PLL: the highest bits do not fit the VCO");
     }
     Ok(vco / f64::from(post1 * post2))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{BM1362, BM1366, BM1368, BM1370};
+    use super::super::model::{BM1362, BM1366, BM1368, BM1370, BM1387, BM1397};
     use super::*;
 
     #[test]
@@ -68,10 +88,27 @@ mod tests {
     }
 
     #[test]
+    fn words_of_the_older_chips_have_their_dividers_as_they_are() {
+        for (word, mhz) in
+            [(0x4040_0221, 400.0), (0x4044_0221, 425.0), (0x4068_0221, 650.0), (0x40A0_0225, 200.0)]
+        {
+            assert_eq!(decode(word, BM1397.pll), Ok(mhz), "{word:08X}");
+        }
+        for (word, mhz) in
+            [(0x0020_0241, 100.0), (0x0078_0241, 375.0), (0x0068_0221, 650.0), (0x0050_0211, 1000.0)]
+        {
+            assert_eq!(decode(word, BM1387.pll), Ok(mhz), "{word:08X}");
+        }
+        assert!(decode(0x0068_0221, BM1397.pll).is_err(), "not switched on");
+        assert!(decode(0x4068_0221, BM1387.pll).is_err());
+        assert!(decode(0x0068_0220, BM1387.pll).is_err(), "a divider of 0");
+    }
+
+    #[test]
     fn what_cannot_lock_is_refused() {
         for (word, why) in [
-            (0x40D2_0240, "VCO range bits"),
-            (0x50A8_0230, "VCO range bits"),
+            (0x40D2_0240, "highest bits"),
+            (0x50A8_0230, "highest bits"),
             (0x409F_0230, "feedback"),
             (0x50F0_0230, "feedback"),
             (0x40A8_0330, "reference"),

@@ -1,14 +1,73 @@
-//! Commands from host to chips: `55 AA | header | length | … | CRC`. The parser takes bytes as they come, with the
-//! times at which they were on the wire, and finds its way back after noise.
+//! Commands from host to chips: `header | length | … | CRC`, behind `55 AA` on all chips but the BM1387. The parser takes
+//! bytes as they come, with the times at which they were on the wire, and finds its way back after noise.
 
-use super::{crc5, crc16};
+use super::{Body, Job, crc5, crc16};
 use std::collections::VecDeque;
 
 const PREAMBLE: [u8; 2] = [0x55, 0xAA];
-/// A full-header job: preamble, header, length, 82 bytes of work, CRC-16.
-const JOB_BYTES: usize = 88;
-/// The length byte counts 86 bytes after the preamble; factory firmware sends 0x36, and BM1370 and BM1362 take it.
-const JOB_LENGTHS: [u8; 2] = [0x56, 0x36];
+/// Header, length, 82 bytes of work, CRC-16.
+const FULL_HEADER_JOB: usize = 86;
+/// The length byte of a full-header job; factory firmware sends 0x36, and BM1370 and BM1362 take it.
+const FULL_HEADER_LENGTHS: [u8; 2] = [0x56, 0x36];
+/// Header, length, 18 bytes and 1, 2 or 4 midstates of work, CRC-16: what the length byte says.
+const MIDSTATE_LENGTHS: [u8; 3] = [0x36, 0x56, 0x96];
+
+/// What a chip model listens to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// No preamble, headers of their own, jobs with midstates.
+    Bm1387,
+    /// Preamble, jobs with midstates.
+    Bm1397,
+    /// Preamble, jobs with whole headers: BM1362 and later.
+    #[default]
+    Bm1362,
+}
+
+/// Header bytes: job, set address, write, read, chain inactive. Bit 4 of a write or read: to all chips.
+#[derive(Clone, Copy)]
+struct Headers {
+    job: u8,
+    address: u8,
+    write: u8,
+    read: u8,
+    inactive: u8,
+}
+
+impl Dialect {
+    fn preamble(self) -> &'static [u8] {
+        if self == Self::Bm1387 { &[] } else { &PREAMBLE }
+    }
+
+    fn headers(self) -> Headers {
+        match self {
+            Self::Bm1387 => Headers { job: 0x21, address: 0x41, write: 0x48, read: 0x44, inactive: 0x55 },
+            _ => Headers { job: 0x21, address: 0x40, write: 0x41, read: 0x42, inactive: 0x53 },
+        }
+    }
+
+    /// Bytes of a frame behind the preamble.
+    fn length(self, header: u8, length: u8) -> Result<usize, Broken> {
+        let known = self.headers();
+        let to_any = header & !TO_ALL;
+        let (right, bytes) = if header == known.job {
+            match self {
+                Self::Bm1362 => (FULL_HEADER_LENGTHS.contains(&length), FULL_HEADER_JOB),
+                _ => (MIDSTATE_LENGTHS.contains(&length), length.into()),
+            }
+        } else if to_any == known.write {
+            (length == 9, 9)
+        } else if [known.address, known.inactive].contains(&header) || to_any == known.read {
+            (length == 5, 5)
+        } else {
+            return Err(Broken::UnknownHeader);
+        };
+        if right { Ok(bytes) } else { Err(Broken::WrongLength) }
+    }
+}
+
+/// Header bit of commands to all chips.
+const TO_ALL: u8 = 0x10;
 
 /// Whom a register command is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,35 +92,6 @@ pub enum Command {
         value: u32,
     },
     Job(Box<Job>),
-}
-
-/// Work as a chip gets it. Hashes are in header byte order (the line has their words reversed).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Job {
-    /// Carries the job id, in the bits that the chip model uses.
-    pub id: u8,
-    pub midstates: u8,
-    pub start_nonce: u32,
-    /// Header bytes 72..76.
-    pub bits: [u8; 4],
-    /// Header bytes 68..72.
-    pub time: [u8; 4],
-    pub merkle_root: [u8; 32],
-    pub previous_hash: [u8; 32],
-    pub version: u32,
-}
-
-impl Job {
-    /// The header's first 76 bytes, with these version bits (in place, not shifted) set.
-    pub fn header(&self, rolled: u32) -> [u8; 76] {
-        let mut header = [0; 76];
-        header[..4].copy_from_slice(&(self.version | rolled).to_le_bytes());
-        header[4..36].copy_from_slice(&self.previous_hash);
-        header[36..68].copy_from_slice(&self.merkle_root);
-        header[68..72].copy_from_slice(&self.time);
-        header[72..].copy_from_slice(&self.bits);
-        header
-    }
 }
 
 /// Why bytes were not a command.
@@ -95,13 +125,20 @@ struct Byte {
 ///
 /// After a broken frame the search for a preamble goes on right behind the broken one's preamble, so a bad length byte
 /// cannot swallow the good frame that follows.
+///
+/// Without preambles only a header byte can begin a frame, and every other byte is noise.
 #[derive(Debug, Default)]
 pub struct Parser {
+    dialect: Dialect,
     bytes: VecDeque<Byte>,
     in_noise: bool,
 }
 
 impl Parser {
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+
     /// Takes one byte; then call [`Parser::next`] until it returns `None`.
     pub fn push(&mut self, value: u8, begin_ns: u64, end_ns: u64) {
         self.bytes.push_back(Byte { value, begin_ns, end_ns });
@@ -113,20 +150,17 @@ impl Parser {
         if let Some(noise) = self.skip_noise() {
             return Some(noise);
         }
-        let header = self.at(2)?;
-        let length = self.at(3)?;
-        let total = match header {
-            0x21 if JOB_LENGTHS.contains(&length) => JOB_BYTES,
-            0x41 | 0x51 if length == 9 => 11,
-            0x40 | 0x42 | 0x52 | 0x53 if length == 5 => 7,
-            0x21 | 0x40..=0x42 | 0x51..=0x53 => return self.broken(Broken::WrongLength),
-            _ => return self.broken(Broken::UnknownHeader),
+        let preamble = self.dialect.preamble().len();
+        let header = self.at(preamble)?;
+        let total = match self.dialect.length(header, self.at(preamble + 1)?) {
+            Ok(bytes) => preamble + bytes,
+            Err(why) => return self.broken(why),
         };
         if self.bytes.len() < total {
             return None;
         }
         let frame: Vec<u8> = self.bytes.iter().take(total).map(|byte| byte.value).collect();
-        match decode(&frame) {
+        match decode(self.dialect, &frame[preamble..]) {
             Err(why) => self.broken(why),
             Ok(command) => {
                 let (begin_ns, end_ns) = (self.bytes[0].begin_ns, self.bytes[total - 1].end_ns);
@@ -145,7 +179,11 @@ impl Parser {
     fn skip_noise(&mut self) -> Option<Received> {
         let mut first = None;
         while let Some(byte) = self.bytes.front() {
-            if byte.value == PREAMBLE[0] && self.at(1).is_none_or(|second| second == PREAMBLE[1]) {
+            let begins = match self.dialect {
+                Dialect::Bm1387 => self.dialect.length(byte.value, 0) != Err(Broken::UnknownHeader),
+                _ => byte.value == PREAMBLE[0] && self.at(1).is_none_or(|second| second == PREAMBLE[1]),
+            };
+            if begins {
                 break;
             }
             first = first.or(Some(*byte));
@@ -160,29 +198,35 @@ impl Parser {
 
     fn broken(&mut self, why: Broken) -> Option<Received> {
         let (begin_ns, end_ns) = (self.bytes[0].begin_ns, self.bytes[self.bytes.len() - 1].end_ns);
-        self.bytes.drain(..PREAMBLE.len());
+        self.bytes.drain(..self.dialect.preamble().len().max(1));
         self.in_noise = true; // what is left of the frame is already accounted for
         Some(Received { command: Err(why), begin_ns, end_ns })
     }
 }
 
-/// A frame of the right length, preamble included.
-fn decode(frame: &[u8]) -> Result<Command, Broken> {
-    let body = &frame[PREAMBLE.len()..];
-    match *body {
-        [0x21, _, ref work @ .., high, low] => {
-            if crc16(&body[..body.len() - 2]) != u16::from_be_bytes([high, low]) {
-                return Err(Broken::Checksum);
-            }
-            job(work).ok_or(Broken::WrongLength).map(|job| Command::Job(Box::new(job)))
+/// A frame of the right length, without its preamble.
+fn decode(dialect: Dialect, body: &[u8]) -> Result<Command, Broken> {
+    let known = dialect.headers();
+    let (header, whole) = (body[0], body.len());
+    if header == known.job {
+        let crc = u16::from_be_bytes([body[whole - 2], body[whole - 1]]);
+        if crc16(&body[..whole - 2]) != crc {
+            return Err(Broken::Checksum);
         }
-        [.., crc] if crc5(&body[..body.len() - 1]) != crc => Err(Broken::Checksum),
-        [0x40, _, address, 0, _] => Ok(Command::SetAddress(address)),
-        [0x53, _, 0, 0, _] => Ok(Command::ChainInactive),
-        [header @ (0x42 | 0x52), _, chip, register, _] => {
+        let work = &body[2..whole - 2];
+        let job = if dialect == Dialect::Bm1362 { full_header_job(work) } else { midstate_job(work) };
+        return job.ok_or(Broken::WrongLength).map(|job| Command::Job(Box::new(job)));
+    }
+    if crc5(&body[..whole - 1]) != body[whole - 1] {
+        return Err(Broken::Checksum);
+    }
+    match *body {
+        [_, _, address, 0, _] if header == known.address => Ok(Command::SetAddress(address)),
+        [_, _, 0, 0, _] if header == known.inactive => Ok(Command::ChainInactive),
+        [_, _, chip, register, _] if header & !TO_ALL == known.read => {
             Ok(Command::Read { target: target(header, chip)?, register })
         }
-        [header @ (0x41 | 0x51), _, chip, register, a, b, c, d, _] => Ok(Command::Write {
+        [_, _, chip, register, a, b, c, d, _] => Ok(Command::Write {
             target: target(header, chip)?,
             register,
             value: u32::from_be_bytes([a, b, c, d]),
@@ -193,30 +237,47 @@ fn decode(frame: &[u8]) -> Result<Command, Broken> {
 
 /// A command to all carries chip address zero in every capture.
 fn target(header: u8, chip: u8) -> Result<Target, Broken> {
-    match (header & 0x10 != 0, chip) {
+    match (header & TO_ALL != 0, chip) {
         (false, chip) => Ok(Target::Chip(chip)),
         (true, 0) => Ok(Target::All),
         (true, _) => Err(Broken::ReservedByte),
     }
 }
 
-fn job(work: &[u8]) -> Option<Job> {
+/// `id | midstates | start nonce | bits | time`, and what follows them.
+fn job(work: &[u8], body: impl FnOnce(&[u8]) -> Option<Body>) -> Option<Job> {
     let (&[id, midstates], rest) = work.split_first_chunk()?;
     let (start_nonce, rest) = rest.split_first_chunk()?;
     let (bits, rest) = rest.split_first_chunk()?;
     let (time, rest) = rest.split_first_chunk()?;
-    let (merkle_root, rest) = rest.split_first_chunk()?;
-    let (previous_hash, rest) = rest.split_first_chunk()?;
-    let version = rest.first_chunk()?;
-    Some(Job {
-        id,
-        midstates,
-        start_nonce: u32::from_le_bytes(*start_nonce),
-        bits: *bits,
-        time: *time,
-        merkle_root: reverse_words(merkle_root),
-        previous_hash: reverse_words(previous_hash),
-        version: u32::from_le_bytes(*version),
+    let start_nonce = u32::from_le_bytes(*start_nonce);
+    Some(Job { id, midstates, start_nonce, bits: *bits, time: *time, body: body(rest)? })
+}
+
+fn full_header_job(work: &[u8]) -> Option<Job> {
+    job(work, |rest| {
+        let (merkle_root, rest) = rest.split_first_chunk()?;
+        let (previous_hash, rest) = rest.split_first_chunk()?;
+        Some(Body::Header {
+            merkle_root: reverse_words(merkle_root),
+            previous_hash: reverse_words(previous_hash),
+            version: u32::from_le_bytes(*rest.first_chunk()?),
+        })
+    })
+}
+
+fn midstate_job(work: &[u8]) -> Option<Job> {
+    job(work, |rest| {
+        let (merkle_tail, rest) = rest.split_first_chunk()?;
+        let states = rest.as_chunks::<32>().0.iter().map(|bytes| {
+            let mut state = [0; 8];
+            // The last word of the state comes first.
+            for (word, bytes) in state.iter_mut().rev().zip(bytes.as_chunks::<4>().0) {
+                *word = u32::from_be_bytes(*bytes);
+            }
+            state
+        });
+        Some(Body::Midstates { merkle_tail: *merkle_tail, states: states.collect() })
     })
 }
 

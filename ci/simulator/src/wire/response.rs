@@ -1,4 +1,5 @@
 //! Answers from chips to host: `AA 55 | … | type and CRC-5`, nine bytes after reset, eleven once version rolling is on.
+//! A BM1387's have no preamble and are seven bytes long.
 
 use super::crc5;
 
@@ -22,6 +23,19 @@ impl Response {
     /// bits), job id and sub-core as the chip model packs them, and the rolled version bits (header bits 28..13).
     pub fn nonce(nonce: u32, excess: u8, result: u8, version: u16, wide: bool) -> Self {
         Self::frame(nonce, [excess, result], version, NONCE, wide)
+    }
+
+    /// As a BM1387 says it: neither preamble nor, of a register, whose and which.
+    pub(crate) fn bare(self) -> Self {
+        let register = self.bytes[self.length - 1] & NONCE == 0;
+        let mut bytes = [0; 11];
+        bytes[..6].copy_from_slice(&self.bytes[2..8]);
+        if register {
+            bytes[4..6].fill(0);
+        }
+        bytes[6] = if register { 0 } else { NONCE };
+        bytes[6] |= trailer_crc(&bytes[..7]);
+        Self { bytes, length: 7 }
     }
 
     fn frame(word: u32, pair: [u8; 2], extra: u16, kind: u8, wide: bool) -> Self {

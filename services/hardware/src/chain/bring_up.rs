@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use adit_asic::{
-    Response, Width,
-    command::{self, Target},
+    ROLLED_BITS, Response,
+    command::Target,
     init::{Action, actions},
     register,
 };
 use tokio::time::sleep;
 use tracing::info;
 
-use super::{ALL_VERSION_BITS, Chain, ChainFault, Oddity};
+use super::{Chain, ChainFault, Oddity};
 use crate::status::Stage;
 
 /// How long the next answer may take while some are missing, and the pause that means that no more will come. An answer takes 1 ms on the slowest line.
@@ -36,9 +36,9 @@ impl Chain<'_> {
     pub(super) async fn bring_up(&mut self) -> Result<(), ChainFault> {
         self.status.stage_of(self.index, Stage::Enumerate);
         self.port.discard_input()?;
-        self.parser.restart(Width::Eleven);
+        self.parser.restart(self.chip.responses);
         let gap = Duration::from_millis(self.profile.write_gap_ms.into());
-        let setup = self.profile.setup(ALL_VERSION_BITS);
+        let setup = self.profile.setup(ROLLED_BITS);
         for action in actions(self.chip, &setup)? {
             match action {
                 Action::Send(frame) => {
@@ -58,7 +58,7 @@ impl Chain<'_> {
                 Action::HostBaud(baud) => {
                     self.port.set_baud(baud)?;
                     self.port.discard_input()?;
-                    self.parser.restart(Width::Eleven);
+                    self.parser.restart(self.chip.responses);
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Chain<'_> {
 
     /// After everything: every chip is there, has its own address, and understands the line rate.
     async fn check_addresses(&mut self) -> Result<(), ChainFault> {
-        let heard = self.count(command::read(Target::All, register::CHIP_ID).as_bytes()).await?;
+        let heard = self.count(self.chip.generation.read(Target::All, register::CHIP_ID).as_bytes()).await?;
         let chips = self.profile.chips;
         let all = (0..chips).all(|place| heard.has(adit_asic::address(place, chips)));
         if all { Ok(()) } else { Err(ChainFault::Addresses) }
@@ -134,7 +134,7 @@ impl Heard {
                 }
             }
             Response::Register { .. } => self.others += 1,
-            // A chip that was not reset may still be hashing.
+            // A chip that was not reset may still be hashing, and the jobs that wake cores find nonces, too.
             Response::Nonce { .. } => {}
         }
     }

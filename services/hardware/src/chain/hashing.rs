@@ -2,15 +2,15 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use adit_asic::{
-    Job, Response,
-    command::{self, Target},
-    register,
-};
+use adit_asic::{Job, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register};
 use adit_work::frame::Work;
 use tokio::time::{Instant, sleep_until};
 
-use super::{ALL_VERSION_BITS, Chain, ChainFault, Oddity, jobs::Jobs};
+use super::{
+    Chain, ChainFault, Oddity,
+    jobs::{Jobs, Versions},
+    rolling::Rolling,
+};
 use crate::{notify, work_path::Epoch};
 
 /// A chain that said nothing for so long is asked …
@@ -26,8 +26,24 @@ struct Hashing {
     /// When the next work of the same epoch may go out.
     due: Instant,
     version_mask: u32,
+    /// Where the host rolls versions: the work whose turn it is.
+    rolling: Option<Rolling>,
     heard: Instant,
     asked: Instant,
+}
+
+impl Hashing {
+    /// It is time for a work of `epoch`.
+    fn wants_work(&self, now: Instant, epoch: Epoch) -> bool {
+        let used_up = |rolling: &Rolling| rolling.exhausted() && now >= rolling.due;
+        now >= self.due || self.epoch != Some(epoch) || self.rolling.as_ref().is_some_and(used_up)
+    }
+
+    /// When the next job of the same work is due; never for a work of another epoch than the present one.
+    fn next_job(&self, present: Epoch) -> Option<Instant> {
+        let rolling = self.rolling.as_ref()?;
+        (rolling.epoch == present && !rolling.exhausted()).then_some(rolling.due)
+    }
 }
 
 impl Chain<'_> {
@@ -37,7 +53,8 @@ impl Chain<'_> {
             jobs: Jobs::new(self.chip),
             epoch: None,
             due: now,
-            version_mask: ALL_VERSION_BITS,
+            version_mask: ROLLED_BITS,
+            rolling: None,
             heard: now,
             asked: now,
         };
@@ -49,13 +66,21 @@ impl Chain<'_> {
             }
             let waiting = self.path.next(self.index);
             if let Some((epoch, work)) = waiting
-                && (now >= hashing.due || hashing.epoch != Some(epoch))
+                && hashing.wants_work(now, epoch)
             {
                 self.send(&mut hashing, epoch, &work).await?;
                 continue;
             }
+            let next_job = hashing.next_job(self.path.epoch());
+            if next_job.is_some_and(|due| now >= due) {
+                self.send_midstates(&mut hashing).await?;
+                continue;
+            }
+            let used_up =
+                hashing.rolling.as_ref().filter(|rolling| rolling.exhausted()).map(|rolling| rolling.due);
+            let next_work = waiting.map(|_| used_up.unwrap_or(hashing.due).min(hashing.due));
             let asking = hashing.heard.max(hashing.asked) + ASK_AFTER;
-            let wake = if waiting.is_some() { asking.min(hashing.due) } else { asking };
+            let wake = [next_work, next_job].into_iter().flatten().fold(asking, Instant::min);
             let (path, index) = (self.path, self.index);
             tokio::select! {
                 biased;
@@ -68,33 +93,64 @@ impl Chain<'_> {
 
     /// Puts a work on the wire, then asks the miner for another one.
     async fn send(&mut self, hashing: &mut Hashing, epoch: Epoch, work: &Work) -> Result<(), ChainFault> {
-        let mask = work.version_mask & ALL_VERSION_BITS;
-        if mask != hashing.version_mask {
-            let roll = register::version_rolling(mask);
-            let frame = command::write(Target::All, register::MIDSTATE_CONFIG, roll);
-            self.port.write(frame.as_bytes()).await?;
-            hashing.version_mask = mask;
-        }
-        let job = Job {
-            id: hashing.jobs.add(epoch, work),
-            version: work.version,
-            prev_hash: &work.prev_hash,
-            merkle_root: &work.merkle_root,
-            ntime: work.ntime,
-            nbits: work.nbits,
-        };
-        self.port.write(self.chip.job_frame(&job).as_bytes()).await?;
-        notify::first_work();
         hashing.epoch = Some(epoch);
+        match self.chip.work {
+            WorkLayout::Headers { .. } => self.send_header(hashing, epoch, work).await?,
+            WorkLayout::Midstates => {
+                hashing.rolling = Some(Rolling::new(epoch, work, Instant::now()));
+                self.send_midstates(hashing).await?;
+            }
+        }
+        notify::first_work();
         hashing.due = Instant::now() + Duration::from_millis(self.profile.work_interval_ms.into());
         self.path.written(self.index, epoch, work);
         self.status.chain(self.index, |chain| chain.works_sent += 1);
         Ok(())
     }
 
+    /// The whole header, of which the chip rolls the version.
+    async fn send_header(
+        &mut self,
+        hashing: &mut Hashing,
+        epoch: Epoch,
+        work: &Work,
+    ) -> Result<(), ChainFault> {
+        let mask = work.version_mask & ROLLED_BITS;
+        if mask != hashing.version_mask {
+            let roll = register::version_rolling(mask);
+            let frame = self.chip.generation.write(Target::All, register::MIDSTATE_CONFIG, roll);
+            self.port.write(frame.as_bytes()).await?;
+            hashing.version_mask = mask;
+        }
+        let versions = Versions::Rolled { version: work.version, mask: work.version_mask };
+        let job = Job {
+            id: hashing.jobs.add(epoch, work.sequence, versions),
+            version: work.version,
+            prev_hash: &work.prev_hash,
+            merkle_root: &work.merkle_root,
+            ntime: work.ntime,
+            nbits: work.nbits,
+        };
+        Ok(self.port.write(self.chip.job_frame(&job).as_bytes()).await?)
+    }
+
+    /// The next versions of the work that is being rolled.
+    async fn send_midstates(&mut self, hashing: &mut Hashing) -> Result<(), ChainFault> {
+        let Some(rolling) = &mut hashing.rolling else { return Ok(()) };
+        let Some(midstates) = rolling.next(Instant::now(), self.profile.job_interval()) else {
+            return Ok(());
+        };
+        let versions = Versions::Midstates(midstates.versions);
+        let id = hashing.jobs.add(rolling.epoch, rolling.work.sequence, versions);
+        let frame = rolling.job(id, &midstates).encode(self.chip.generation);
+        Ok(self.port.write(frame.as_bytes()).await?)
+    }
+
     fn hear(&mut self, hashing: &mut Hashing, response: Response, received_us: u64) {
         hashing.heard = Instant::now();
         match response {
+            // Of a job that woke cores.
+            Response::Nonce { .. } if hashing.jobs.is_empty() && self.opens_cores() => {}
             Response::Nonce { nonce, excess, job, version_bits } => {
                 let report = self.chip.nonce_report(nonce, excess, job, version_bits);
                 match hashing.jobs.resolve(self.index, self.profile.chips, &report, received_us) {
@@ -112,13 +168,17 @@ impl Chain<'_> {
         }
     }
 
+    fn opens_cores(&self) -> bool {
+        self.chip.init.iter().any(|step| matches!(step, Step::OpenCores { .. }))
+    }
+
     /// Asks the chips who they are when they have been quiet, which without work they rightly are.
     async fn ask(&mut self, hashing: &mut Hashing, now: Instant) -> Result<(), ChainFault> {
         if now >= hashing.heard + GIVE_UP_AFTER {
             return Err(ChainFault::Silent { seconds: GIVE_UP_AFTER.as_secs() });
         }
         hashing.asked = now;
-        let question = command::read(Target::All, register::CHIP_ID);
+        let question = self.chip.generation.read(Target::All, register::CHIP_ID);
         Ok(self.port.write(question.as_bytes()).await?)
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use adit_asic::{Chip, init, register};
+use adit_asic::{Chip, WorkLayout, init, register};
 use toml::de::{DeTable, DeValue};
 
 use super::{ChainProfile, Profile};
 
 pub(super) const SILICON_BASE_BITS: u8 = 32;
+
+/// A job of four midstates, ten bits a byte.
+const LONGEST_JOB_BITS: u64 = 152 * 10;
 
 /// A value that cannot be.
 #[derive(Debug)]
@@ -124,7 +127,7 @@ impl ChainProfile {
         });
         is.range(&key("max_mhz"), self.max_mhz, 50.0, 1000.0);
         is.range(&key("mhz"), self.mhz, 50.0, self.max_mhz);
-        let fastest = chip.fastest(self.chips).mhz();
+        let fastest = chip.fastest(self.chips).map_or(f64::INFINITY, |fastest| fastest.mhz());
         is.that(self.max_mhz <= fastest, &key("max_mhz"), || {
             let (chips, name) = (self.chips, chip.name);
             format!("above {fastest} each of {chips} {name} would search nonces of its neighbour, too")
@@ -139,11 +142,7 @@ impl ChainProfile {
         });
         is.range(&key("ticket_bits"), self.ticket_bits, 0, 32);
         is.range(&key("work_interval_ms"), self.work_interval_ms, 10, 60_000);
-        let epoch = chip.version_epoch_ms();
-        is.that(u64::from(self.work_interval_ms) < epoch, &key("work_interval_ms"), || {
-            let own = self.work_interval_ms;
-            format!("{own} is not below {epoch}, after which a {} has searched a job through", chip.name)
-        });
+        self.check_jobs(is, &key, chip);
         is.range(&key("write_gap_ms"), self.write_gap_ms, 0, 1000);
         is.range(&key("chip_gap_ms"), self.chip_gap_ms, 0, 1000);
         is.range(&key("ramp.step_mhz"), self.ramp.step_mhz, 1.0, 100.0);
@@ -153,6 +152,35 @@ impl ChainProfile {
             && let Err(error) = init::actions(chip, &self.setup(0))
         {
             is.that(false, &key("mhz"), || error.to_string());
+        }
+    }
+}
+
+impl ChainProfile {
+    /// Jobs must come before the chips have searched the last one through, and no faster than the line takes them.
+    fn check_jobs(&self, is: &mut Checks, key: &dyn Fn(&str) -> String, chip: &Chip) {
+        if let Some(epoch) = chip.version_epoch_ms() {
+            is.that(u64::from(self.work_interval_ms) < epoch, &key("work_interval_ms"), || {
+                let own = self.work_interval_ms;
+                format!("{own} is not below {epoch}, after which a {} has searched a job through", chip.name)
+            });
+        }
+        let name = "job_interval_us";
+        match chip.work {
+            WorkLayout::Headers { .. } => {
+                is.that(self.job_interval_us.is_none(), &key(name), || {
+                    format!("a {} rolls versions itself: work_interval_ms is all there is", chip.name)
+                });
+            }
+            WorkLayout::Midstates if is.0.is_ok() => {
+                let own = self.job_interval().as_micros() as u64;
+                let wire = LONGEST_JOB_BITS * 1_000_000 / u64::from(self.baud.max(1));
+                is.that(own > wire, &key(name), || {
+                    format!("a job each {own} µs, but one takes {wire} µs at {} baud", self.baud)
+                });
+                is.that(own <= 60_000_000, &key(name), || format!("{own} is above 60000000"));
+            }
+            WorkLayout::Midstates => {}
         }
     }
 }

@@ -1,19 +1,14 @@
 //! A chip as a row of data: what the rows say. The rows themselves are in [`crate::models`].
 
 use crate::{
-    Frame, Job, KiloHertz, OutOfRange, Pll, PllLimits, command,
-    command::Target,
+    Frame, Job, KiloHertz, MidstateJob, OutOfRange, Pll, PllLimits, Width,
+    command::{Generation, Target},
     init::Step,
     models::CHIPS,
+    nonce::{ChipField, NonceFields},
     register::{self, CRYSTAL_HZ},
 };
 
-/// A core's number is nonce bits 31..25 (most significant byte first); below it the core counts.
-const COUNTER_BITS: u32 = 25;
-/// Of a chip's address, bit 0 is this bit of the nonce.
-const ADDRESS_SHIFT: u32 = 17;
-/// The job id's four bits in the job byte begin here.
-const JOB_ID_SHIFT: u32 = 3;
 /// A sweep runs this much longer than [`register::HASH_COUNTING`] says, in its ticks. Source: measured by others on silicon, `docs/asic.md`.
 const SWEEP_OVERRUN: u64 = 130;
 
@@ -23,29 +18,66 @@ pub struct Chip {
     pub name: &'static str,
     /// Upper half of [`register::CHIP_ID`].
     pub id: u16,
+    pub generation: Generation,
+    /// Length of responses once the start-up has begun.
+    pub responses: Width,
     /// Cores that hash, for the nominal hash rate: one hash a clock each.
     pub small_cores: u32,
-    /// Small cores of one core, 8 or 16; they share the versions of a job.
-    pub sub_cores: u8,
+    pub work: WorkLayout,
+    pub nonce: NonceFields,
     pub pll: PllLimits,
-    /// The job byte's next value is this much higher, modulo 128.
-    pub job_step: u8,
-    /// LEN byte of a job. Stock firmware sends 0x36, ESP-Miner 0x56; chips take both.
-    pub job_length_byte: u8,
-    pub chip_field: ChipField,
-    /// [`register::HASH_COUNTING`]: the factory's value, a little shorter than the share of nonces of one chip.
+    pub pll_writes: PllWrites,
+    pub ticket_mask: u8,
+    pub uart: Uart,
+    /// [`register::HASH_COUNTING`]: the factory's value, a little shorter than the share of nonces of one chip; 0 where nobody sets it and a job ends with the next one.
     pub hash_counting: u32,
     /// Start-up in captured order.
     pub init: &'static [Step],
 }
 
-/// Where a nonce tells which chip found it.
+/// What a chip takes as work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChipField {
-    /// Bits 24..17 hold the chip's address.
-    Address,
-    /// Bits 24..9 count up from the chip's [`register::NONCE_OFFSET`].
-    Offset,
+pub enum WorkLayout {
+    /// Whole headers, whose versions the chip rolls.
+    Headers {
+        /// LEN byte of a job. Stock firmware sends 0x36, ESP-Miner 0x56; chips take both.
+        length_byte: u8,
+        /// The job byte's next value is this much higher, modulo 128.
+        job_step: u8,
+        /// Small cores of one core, 8 or 16; they share the versions of a job.
+        sub_cores: u8,
+    },
+    /// Midstates, up to four: the host rolls versions. The job byte rises by four.
+    Midstates,
+}
+
+/// How the clock is set.
+#[derive(Debug, Clone, Copy)]
+pub struct PllWrites {
+    pub register: u8,
+    /// Written before it.
+    pub before: Option<(u8, u32)>,
+    /// So often is each of them written.
+    pub times: u8,
+    /// Milliseconds after each write.
+    pub gap_ms: u32,
+}
+
+/// Where a chip's line rate is set.
+#[derive(Debug, Clone, Copy)]
+pub struct Uart {
+    pub register: u8,
+    /// All of the register but the divider in bits 12..8 (and above, where captures have none).
+    pub rest: u32,
+    /// The register sets more than the rate, so it is written even when the rate stays.
+    pub sets_more: bool,
+}
+
+impl Uart {
+    /// The register's value for a divider.
+    pub fn value(self, divider: u8) -> u32 {
+        self.rest | u32::from(divider) << 8
+    }
 }
 
 /// A nonce response, read.
@@ -53,12 +85,15 @@ pub enum ChipField {
 pub struct NonceReport {
     /// The job byte as it was sent.
     pub job: u8,
+    /// Place of the midstate in its job; 0 where the chip makes midstates itself.
+    pub midstate: u8,
     /// As the header's integer: its header bytes are this, little-endian.
     pub nonce: u32,
     pub core: u8,
     pub small_core: u8,
-    /// How far the hash is below the ticket, in half bits; the last bit is unreliable.
+    /// How far the hash is below the ticket, in half bits; the last bit is unreliable. Of chips that take midstates nobody says so.
     pub excess: u8,
+    /// Rolled by the chip; 0 where the host rolls.
     pub version_bits: u16,
 }
 
@@ -74,27 +109,47 @@ impl Chip {
 
     /// The job byte to send after `job`.
     pub fn next_job(&self, job: u8) -> u8 {
-        job.wrapping_add(self.job_step) & 0x7f
+        let step = match self.work {
+            WorkLayout::Headers { job_step, .. } => job_step,
+            WorkLayout::Midstates => 4,
+        };
+        job.wrapping_add(step) & 0x7f
     }
 
-    /// The job byte's place among those in use: 0..16.
+    /// The job byte's place among those in use: 0..16, with midstates 0..32.
     pub fn job_slot(&self, job: u8) -> usize {
-        usize::from(job >> 3) & 0x0f
+        match self.work {
+            WorkLayout::Headers { .. } => usize::from(job >> 3) & 0x0f,
+            WorkLayout::Midstates => usize::from(job >> 2) & 0x1f,
+        }
     }
 
+    /// The frame of a whole header, for chips that take [`WorkLayout::Headers`].
     pub fn job_frame(&self, job: &Job<'_>) -> Frame {
-        job.encode(self.job_length_byte)
+        match self.work {
+            WorkLayout::Headers { length_byte, .. } => job.encode(length_byte),
+            // Nobody sends one, and a chip would refuse it by its length.
+            WorkLayout::Midstates => job.encode(0),
+        }
     }
 
     /// Reads the fields of [`crate::Response::Nonce`].
     pub fn nonce_report(&self, nonce: [u8; 4], excess: u8, job: u8, version_bits: u16) -> NonceReport {
-        // The small core is in the low bits, the job id directly above it.
-        let small_core = self.sub_cores - 1;
+        let wire = u32::from_be_bytes(nonce);
+        let (sent, midstate, small_core) = match self.work {
+            WorkLayout::Headers { sub_cores, .. } => {
+                // The small core is in the low bits, the job id directly above it; in the job byte the id begins at bit 3.
+                let small_core = sub_cores - 1;
+                ((job & !small_core) >> (small_core.count_ones() - 3), 0, job & small_core)
+            }
+            WorkLayout::Midstates => (job & 0x7c, job & 0x03, self.nonce.small_core.of(wire)),
+        };
         NonceReport {
-            job: (job & !small_core) >> (small_core.count_ones() - JOB_ID_SHIFT),
+            job: sent,
+            midstate,
             nonce: u32::from_le_bytes(nonce),
-            core: nonce[0] >> 1,
-            small_core: job & small_core,
+            core: self.nonce.core.of(wire),
+            small_core,
             excess,
             version_bits,
         }
@@ -103,35 +158,61 @@ impl Chip {
     /// The place in the chain of the chip that found a nonce (header integer), 0 nearest to the control board; `None` when no chip of `chips` can have found it.
     pub fn place(&self, nonce: u32, chips: u16) -> Option<u16> {
         let wire = nonce.swap_bytes();
-        match self.chip_field {
+        match self.nonce.chip {
             ChipField::Offset => Some(((((wire >> 9) & 0xffff) * u32::from(chips)) >> 16) as u16),
-            ChipField::Address => {
-                let place = ((wire >> ADDRESS_SHIFT) & 0xff) as u16 / u16::from(address_step(chips));
-                (place < chips).then_some(place)
+            ChipField::Address(field) => {
+                let place = u16::from(field.of(wire)) / u16::from(address_step(chips));
+                let last = chips.checked_sub(1)?;
+                // Where no register ends a sweep, the last chip may run on behind its share.
+                let runs_on = self.hash_counting == 0;
+                (runs_on || place <= last).then_some(place.min(last))
             }
         }
     }
 
     /// The frequency above which a sweep is longer than the share of nonces that each of `chips` has: two chips would search the same ones, and a nonce would name the wrong chip.
-    pub fn fastest(&self, chips: u16) -> KiloHertz {
-        let share = match self.chip_field {
-            ChipField::Offset => (1 << COUNTER_BITS) / u64::from(chips.max(1)),
-            ChipField::Address => u64::from(address_step(chips)) << ADDRESS_SHIFT,
-        };
+    /// `None` where no register ends a sweep.
+    pub fn fastest(&self, chips: u16) -> Option<KiloHertz> {
+        if self.hash_counting == 0 {
+            return None;
+        }
         // A core tries two nonces per hash clock.
         let ticks = 2 * (u64::from(self.hash_counting) + SWEEP_OVERRUN);
-        KiloHertz(u32::try_from(share * u64::from(CRYSTAL_HZ / 1000) / ticks).unwrap_or(u32::MAX))
+        let share = self.nonce.share(chips);
+        Some(KiloHertz(u32::try_from(share * u64::from(CRYSTAL_HZ / 1000) / ticks).unwrap_or(u32::MAX)))
     }
 
-    /// The setting nearest to a frequency and the frame that sets it on all chips.
-    pub fn set_frequency(&self, target: KiloHertz) -> Result<(Pll, Frame), OutOfRange> {
+    /// The setting nearest to a frequency and the frames that set it on all chips, [`PllWrites::gap_ms`] apart.
+    pub fn set_frequency(&self, target: KiloHertz) -> Result<(Pll, Vec<Frame>), OutOfRange> {
         let pll = Pll::nearest(target, &self.pll)?;
-        Ok((pll, command::write(Target::All, register::PLL, pll.register(self.pll.encoding))))
+        let writes = self.pll_writes;
+        let own = (writes.register, pll.register(self.pll.encoding));
+        let registers = writes.before.into_iter().chain([own]);
+        let each = |(register, value)| {
+            let frame = self.generation.write(Target::All, register, value);
+            std::iter::repeat_n(frame, writes.times.into())
+        };
+        Ok((pll, registers.flat_map(each).collect()))
     }
 
-    /// Milliseconds after which a job has been searched through: [`register::version_epoch_ms`].
-    pub fn version_epoch_ms(&self) -> u64 {
-        register::version_epoch_ms(self.hash_counting, self.sub_cores)
+    /// Milliseconds after which all versions of a header have been rolled, whatever the frequency: [`register::version_epoch_ms`]. `None` where the host rolls them.
+    pub fn version_epoch_ms(&self) -> Option<u64> {
+        match self.work {
+            WorkLayout::Headers { sub_cores, .. } => {
+                Some(register::version_epoch_ms(self.hash_counting, sub_cores))
+            }
+            WorkLayout::Midstates => None,
+        }
+    }
+
+    /// Microseconds in which each of `chips` at `frequency` has searched so many midstates through: a core tries one nonce of one of them a clock.
+    pub fn midstates_us(&self, chips: u16, midstates: u32, frequency: KiloHertz) -> u64 {
+        self.nonce.share(chips) * u64::from(midstates) * 1000 / u64::from(frequency.0.max(1))
+    }
+
+    /// A job that wakes a core, see [`Step::OpenCores`].
+    pub(crate) fn opening_job(&self, id: u8) -> Frame {
+        MidstateJob::to_open_a_core(id).encode(self.generation)
     }
 }
 

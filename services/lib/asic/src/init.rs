@@ -3,7 +3,7 @@
 use crate::{
     Chip, Frame, KiloHertz, OutOfRange,
     chip::{address, address_step},
-    command::{self, Target},
+    command::Target,
     register,
 };
 
@@ -23,8 +23,16 @@ pub enum Step {
     UartRelay {
         first_chip: Option<u32>,
     },
+    Wait {
+        ms: u32,
+    },
     Ramp,
     HashCounting,
+    /// A dummy job wakes one core of every chip; then so many milliseconds for the supply.
+    OpenCores {
+        cores: u8,
+        gap_ms: u32,
+    },
     /// Chips first, at the old rate, then the host.
     Baud,
 }
@@ -79,7 +87,8 @@ const DOMAINS_WITHOUT_RELAY: u16 = 9;
 /// The start-up of a chain, in order. Errors when a frequency of the ramp cannot be set.
 pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
     let mut actions = Vec::new();
-    let all = |register, value| Action::Send(command::write(Target::All, register, value));
+    let command = chip.generation;
+    let all = |register, value| Action::Send(command.write(Target::All, register, value));
     let chips = setup.chips;
     for step in chip.init {
         match *step {
@@ -87,7 +96,7 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             Step::EachChip(writes) => {
                 for place in 0..chips {
                     let target = Target::Chip(address(place, chips));
-                    let write = |(register, value): &(u8, u32)| command::write(target, *register, *value);
+                    let write = |(register, value): &(u8, u32)| command.write(target, *register, *value);
                     actions.extend(writes.iter().map(write).map(Action::Send));
                     if setup.chip_gap_ms > 0 {
                         actions.push(Action::Wait { ms: setup.chip_gap_ms });
@@ -98,20 +107,20 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
                 actions.push(all(register::MIDSTATE_CONFIG, register::version_rolling(setup.version_mask)));
             }
             Step::CountChips => {
-                actions.push(Action::CountChips(command::read(Target::All, register::CHIP_ID)));
+                actions.push(Action::CountChips(command.read(Target::All, register::CHIP_ID)));
             }
-            Step::ChainInactive => actions.push(Action::Send(command::chain_inactive())),
+            Step::ChainInactive => actions.push(Action::Send(command.chain_inactive())),
             Step::SetAddresses => {
                 let slots = 0..256 / u16::from(address_step(chips));
-                actions.extend(slots.map(|place| Action::Send(command::set_address(address(place, chips)))));
+                actions.extend(slots.map(|place| Action::Send(command.set_address(address(place, chips)))));
             }
             Step::TicketMask => {
-                actions.push(all(register::TICKET_MASK, register::ticket_mask(setup.ticket_bits)));
+                actions.push(all(chip.ticket_mask, register::ticket_mask(setup.ticket_bits)));
             }
             Step::UartRelay { first_chip } => {
                 let write = |place, value| {
                     let target = Target::Chip(address(place, chips));
-                    Action::Send(command::write(target, register::UART_RELAY, value))
+                    Action::Send(command.write(target, register::UART_RELAY, value))
                 };
                 if setup.domains > DOMAINS_WITHOUT_RELAY {
                     let size = (chips / setup.domains).max(1);
@@ -127,16 +136,33 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             Step::Ramp => {
                 actions.push(Action::RampBegins);
                 for frequency in setup.ramp.frequencies() {
-                    actions.push(Action::Send(chip.set_frequency(frequency)?.1));
+                    for frame in chip.set_frequency(frequency)?.1 {
+                        actions.push(Action::Send(frame));
+                        if chip.pll_writes.gap_ms > 0 {
+                            actions.push(Action::Wait { ms: chip.pll_writes.gap_ms });
+                        }
+                    }
                     actions.push(Action::Wait { ms: setup.ramp.step_ms });
+                }
+            }
+            Step::Wait { ms } => actions.push(Action::Wait { ms }),
+            Step::OpenCores { cores, gap_ms } => {
+                let mut id = 0;
+                for _ in 0..cores {
+                    actions.push(Action::Send(chip.opening_job(id)));
+                    actions.push(Action::Wait { ms: gap_ms });
+                    id = chip.next_job(id);
                 }
             }
             Step::HashCounting => actions.push(all(register::HASH_COUNTING, chip.hash_counting)),
             Step::Baud => {
+                let uart = chip.uart;
                 if let Some(divider) = setup.baud_divider {
-                    actions.push(all(register::UART_BAUD, register::uart_baud(divider)));
+                    actions.push(all(uart.register, uart.value(divider)));
                     actions.push(Action::Wait { ms: BAUD_CHANGE_MS });
                     actions.push(Action::HostBaud(register::baud(divider)));
+                } else if uart.sets_more {
+                    actions.push(all(uart.register, uart.value(register::RESET_DIVIDER)));
                 }
             }
         }

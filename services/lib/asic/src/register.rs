@@ -43,6 +43,24 @@ pub fn core_write(core: Option<u8>, register: u8, value: u8) -> u32 {
     target | 1 << 15 | u32::from(register & 0x1f) << 8 | u32::from(value)
 }
 
+/// Where BM1387 has what it has elsewhere than the new generation.
+pub mod bm1387 {
+    pub const PLL: u8 = 0x0c;
+    pub const TICKET_MASK: u8 = 0x18;
+    /// Inverted clock 21, gated cores 15, line rate divider 12..8, more than one midstate 7.
+    pub const MISC_CONTROL: u8 = 0x1c;
+}
+
+/// What only BM1397 has. Names: skot/BM1397.
+pub mod bm1397 {
+    pub const ORDERED_CLOCK: u8 = 0x20;
+    pub const PLL3: u8 = 0x68;
+    /// Divides the hash clock once more, by the last byte and one.
+    pub const PLL_DIVIDER: u8 = 0x70;
+    pub const CLOCK_ORDER_0: u8 = 0x80;
+    pub const CLOCK_ORDER_1: u8 = 0x84;
+}
+
 /// Hertz of the crystal that all clocks come from.
 pub const CRYSTAL_HZ: u32 = 25_000_000;
 
@@ -57,11 +75,6 @@ pub fn ticket_mask(bits: u8) -> u32 {
 /// [`MIDSTATE_CONFIG`]'s value: roll the version bits of `mask` (header bits 28..13; others cannot be rolled).
 pub fn version_rolling(mask: u32) -> u32 {
     0x9000_0000 | ((mask & 0x1fff_e000) >> 13)
-}
-
-/// [`UART_BAUD`]'s value. Bits other than the divider are as captured.
-pub fn uart_baud(divider: u8) -> u32 {
-    0x1130_0000 | u32::from(divider) << 8
 }
 
 /// Divider after reset: 115 740 baud.

@@ -1,4 +1,4 @@
-//! What comes back from a chain: nine or eleven bytes a response, found again after any disturbance.
+//! What comes back from a chain: seven, nine or eleven bytes a response, found again after any disturbance.
 
 use crate::crc5;
 
@@ -10,9 +10,10 @@ const FLAGS: u8 = 0xe0;
 const NONCE: u8 = 0x80;
 const REGISTER: u8 = 0x00;
 
-/// How long responses are. Fresh chips answer with nine bytes; BM1362 and later with eleven once version rolling is on.
+/// How long responses are. Fresh chips answer with nine bytes; BM1362 and later with eleven once version rolling is on. BM1387 has no preamble, so seven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
+    Seven,
     Nine,
     Eleven,
 }
@@ -20,8 +21,16 @@ pub enum Width {
 impl Width {
     fn bytes(self) -> usize {
         match self {
+            Self::Seven => 7,
             Self::Nine => 9,
             Self::Eleven => 11,
+        }
+    }
+
+    fn preamble(self) -> &'static [u8] {
+        match self {
+            Self::Seven => &[],
+            Self::Nine | Self::Eleven => &FROM_CHIP,
         }
     }
 }
@@ -31,8 +40,9 @@ impl Width {
 pub enum Response {
     Register {
         value: u32,
-        /// The chip's address.
+        /// The chip's address. BM1387 does not say it: the value's low byte, where its [`crate::register::CHIP_ID`] has it.
         chip: u8,
+        /// BM1387 does not say it: 0, the only one that is asked for.
         register: u8,
     },
     /// Raw fields; [`crate::Chip::nonce_report`] reads them.
@@ -50,7 +60,7 @@ pub enum Response {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     pub responses: u64,
-    /// Preambles that were not followed by a response with a right checksum.
+    /// Preambles that were not followed by a response with a right checksum; without preambles, times that the place of responses was lost.
     pub crc_errors: u64,
     /// Bytes that belong to no response.
     pub skipped_bytes: u64,
@@ -60,25 +70,38 @@ pub struct Counters {
 ///
 /// Never gives up: after a wrong checksum it goes on one byte after the preamble that misled it, so a response is lost only when its own bytes are damaged or
 /// when garbage before it happens to have a right checksum (1 in 32 for each preamble in the garbage).
+///
+/// Without preambles, seven bytes are a response when checksum and flags are right (1 in 128 of garbage are), and a silence ([`Parser::silence`]) ends whatever was begun.
 #[derive(Debug, Clone)]
 pub struct Parser {
     width: Width,
     /// Begins like a response, or is empty.
     held: [u8; MAX_LEN],
     len: usize,
+    /// The last bytes were no response.
+    lost: bool,
     counters: Counters,
 }
 
 impl Parser {
     pub fn new(width: Width) -> Self {
-        Self { width, held: [0; MAX_LEN], len: 0, counters: Counters::default() }
+        Self { width, held: [0; MAX_LEN], len: 0, lost: false, counters: Counters::default() }
     }
 
     /// Forgets a half response: after a reset of the chips or a change of the line rate.
     pub fn restart(&mut self, width: Width) {
         self.counters.skipped_bytes += self.len as u64;
         self.len = 0;
+        self.lost = false;
         self.width = width;
+    }
+
+    /// Nothing has come for longer than the bytes of one response are ever apart. Forgets a half response where no preamble would tell that it is one.
+    pub fn silence(&mut self) {
+        if self.width.preamble().is_empty() && self.len > 0 {
+            self.counters.crc_errors += u64::from(!self.lost);
+            self.restart(self.width);
+        }
     }
 
     pub fn counters(&self) -> Counters {
@@ -91,12 +114,15 @@ impl Parser {
         self.len += 1;
         let width = self.width.bytes();
         if self.len == width {
-            if let Some(response) = decode(&self.held[..width]) {
+            if let Some(response) = decode(self.width, &self.held[..width]) {
                 self.len = 0;
+                self.lost = false;
                 self.counters.responses += 1;
                 return Some(response);
             }
-            self.counters.crc_errors += 1;
+            let preamble = !self.width.preamble().is_empty();
+            self.counters.crc_errors += u64::from(preamble || !self.lost);
+            self.lost = true;
             self.skip(1);
         }
         while !self.could_begin() {
@@ -106,8 +132,9 @@ impl Parser {
     }
 
     fn could_begin(&self) -> bool {
-        let known = self.len.min(FROM_CHIP.len());
-        self.held[..known] == FROM_CHIP[..known]
+        let preamble = self.width.preamble();
+        let known = self.len.min(preamble.len());
+        self.held[..known] == preamble[..known]
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -118,19 +145,23 @@ impl Parser {
 }
 
 /// Reads a whole response; `None` when its checksum is wrong or its kind unknown.
-fn decode(frame: &[u8]) -> Option<Response> {
-    let body = &frame[FROM_CHIP.len()..];
+fn decode(width: Width, frame: &[u8]) -> Option<Response> {
+    let body = &frame[width.preamble().len()..];
     let (&trailer, fields) = body.split_last()?;
-    let (value, rest) = fields.split_first_chunk::<4>()?;
+    let (bytes, rest) = fields.split_first_chunk::<4>()?;
     let (&[fifth, sixth], extra) = rest.split_first_chunk::<2>()?;
     if crc5(body) != 0 {
         return None;
     }
     let version_bits = extra.first_chunk().map_or(0, |bits| u16::from_be_bytes(*bits));
-    match trailer & FLAGS {
-        NONCE => Some(Response::Nonce { nonce: *value, excess: fifth, job: sixth, version_bits }),
-        REGISTER if version_bits == 0 => {
-            Some(Response::Register { value: u32::from_be_bytes(*value), chip: fifth, register: sixth })
+    let value = u32::from_be_bytes(*bytes);
+    match (trailer & FLAGS, width) {
+        (NONCE, _) => Some(Response::Nonce { nonce: *bytes, excess: fifth, job: sixth, version_bits }),
+        (REGISTER, Width::Seven) if fifth == 0 && sixth == 0 => {
+            Some(Response::Register { value, chip: value as u8, register: 0 })
+        }
+        (REGISTER, Width::Nine | Width::Eleven) if version_bits == 0 => {
+            Some(Response::Register { value, chip: fifth, register: sixth })
         }
         _ => None,
     }

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_asic::{
-    command::{Target, chain_inactive, read, set_address, write},
+    BM1370, BM1397, Chip, Frame,
+    command::{
+        Generation::{self, New, Old},
+        Target,
+    },
     crc5, crc16, register,
 };
 
@@ -10,7 +14,7 @@ fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text.replace(' ', "")).unwrap()
 }
 
-fn assert_frame(frame: adit_asic::Frame, golden: &str) {
+fn assert_frame(frame: Frame, golden: &str) {
     assert_eq!(hex::encode_upper(frame.as_bytes()), golden.replace(' ', ""));
 }
 
@@ -71,8 +75,8 @@ const CAPTURED: &[&str] = &[
     "55AA510900084068022101",
 ];
 
-/// Frames of other chips, without preamble: BM1397, BM1391, BM1387. The checksum is the same.
-const OTHER_CHIPS: &[&str] = &[
+/// Of the same generation, published without their preamble.
+const BM1397_AND_BM1391: &[&str] = &[
     "51 09 00 80 00 00 00 00 1C",
     "51 09 00 84 00 00 00 00 11",
     "51 09 00 20 00 00 00 01 02",
@@ -93,6 +97,10 @@ const OTHER_CHIPS: &[&str] = &[
     "51 09 00 3C 00 AA 84 AA 00",
     "51 09 00 3C 80 00 80 04 1C",
     "51 09 00 60 80 10 3F 77 17",
+];
+
+/// Without preamble on the wire, too.
+const BM1387: &[&str] = &[
     "54 05 00 00 19",
     "55 05 00 00 10",
     "41 05 00 00 15",
@@ -113,32 +121,45 @@ const OTHER_CHIPS: &[&str] = &[
 
 #[test]
 fn crc5_of_every_captured_command_is_its_last_byte() {
-    for frame in CAPTURED.iter().map(|frame| bytes(&frame[4..])).chain(OTHER_CHIPS.iter().map(|f| bytes(f))) {
+    let bare = BM1397_AND_BM1391.iter().chain(BM1387).map(|frame| bytes(frame));
+    for frame in CAPTURED.iter().map(|frame| bytes(&frame[4..])).chain(bare) {
         let (crc, body) = frame.split_last().unwrap();
         assert_eq!(crc5(body), *crc, "{frame:02X?}");
     }
 }
 
-#[test]
-fn every_captured_command_of_this_generation_is_built_byte_for_byte() {
-    for golden in CAPTURED {
-        let frame = bytes(golden);
-        let built = match frame[2] {
-            0x40 => set_address(frame[4]),
-            0x53 => chain_inactive(),
-            0x52 => read(Target::All, frame[5]),
-            header => {
-                let target = if header & 0x10 == 0 { Target::Chip(frame[4]) } else { Target::All };
-                write(target, frame[5], u32::from_be_bytes(frame[6..10].try_into().unwrap()))
-            }
-        };
-        assert_frame(built, golden);
+/// Builds what a captured frame says, from its bytes.
+fn rebuilt(generation: Generation, body: &[u8]) -> Frame {
+    let [set_address, write, read, chain_inactive] = match generation {
+        New => [0x40, 0x41, 0x42, 0x53],
+        Old => [0x41, 0x48, 0x44, 0x55],
+    };
+    let header = body[0];
+    if header == set_address {
+        return generation.set_address(body[2]);
     }
+    if header == chain_inactive {
+        return generation.chain_inactive();
+    }
+    let target = if header & 0x10 == 0 { Target::Chip(body[2]) } else { Target::All };
+    if header & !0x10 == read {
+        return generation.read(target, body[3]);
+    }
+    assert_eq!(header & !0x10, write, "{body:02x?}");
+    generation.write(target, body[3], u32::from_be_bytes(body[4..8].try_into().unwrap()))
 }
 
 #[test]
-fn one_chip_can_be_read() {
-    assert_frame(read(Target::Chip(0x24), 0x1c), "55AA 42 05 24 1C 11");
+fn every_captured_command_is_built_byte_for_byte() {
+    for golden in CAPTURED {
+        assert_frame(rebuilt(New, &bytes(&golden[4..])), golden);
+    }
+    for golden in BM1397_AND_BM1391 {
+        assert_frame(rebuilt(New, &bytes(golden)), &format!("55AA{golden}"));
+    }
+    for golden in BM1387 {
+        assert_frame(rebuilt(Old, &bytes(golden)), golden);
+    }
 }
 
 /// Bodies of BM1387 jobs from the open FPGA's test bench.
@@ -165,11 +186,22 @@ fn crc16_is_that_of_the_job_vectors() {
 
 #[test]
 fn computed_registers_are_the_captured_ones() {
-    let all = |register, value| write(Target::All, register, value);
+    let all = |register, value| New.write(Target::All, register, value);
     assert_frame(all(register::TICKET_MASK, register::ticket_mask(8)), "55AA51090014000000FF08");
     assert_frame(all(0xa4, register::version_rolling(0x1fff_e000)), "55AA510900A49000FFFF1C");
-    assert_frame(all(register::UART_BAUD, register::uart_baud(2)), "55AA510900281130020003");
-    assert_frame(all(register::UART_BAUD, register::uart_baud(0)), "55AA51090028113000001E");
+    let baud = |chip: &Chip, divider| {
+        chip.generation.write(Target::All, chip.uart.register, chip.uart.value(divider))
+    };
+    assert_frame(baud(&BM1370, 2), "55AA510900281130020003");
+    assert_frame(baud(&BM1370, 0), "55AA51090028113000001E");
+    assert_frame(baud(&BM1397, 26), "55AA51090018 00007A31 15");
+    assert_frame(baud(&BM1397, 0), "55AA51090018 00006031 00");
+    assert_frame(baud(&BM1397, 1), "55AA51090018 00006131 1C");
+    // The test bench's word, but for bit 30: "do not set the rate".
+    assert_eq!(adit_asic::BM1387.uart.value(1), 0x4020_8180 & !(1 << 30));
+    let tickets = |bits| Old.write(Target::All, adit_asic::BM1387.ticket_mask, register::ticket_mask(bits));
+    assert_frame(tickets(6), "58 09 00 18 00 00 00 FC 06");
+    assert_frame(tickets(8), "58 09 00 18 00 00 00 FF 09");
 }
 
 #[test]

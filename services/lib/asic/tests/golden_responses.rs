@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use adit_asic::{
-    BM1362, BM1366, BM1368, BM1370, Counters, Job, Parser, Response, Width, crc5, rolled_version,
+    BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Counters, Job, Parser, Response, Width, rolled_version,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -99,24 +99,97 @@ fn job_bytes_are_found_in_the_responses_of_each_chip() {
     assert_eq!([BM1362.next_job(0x78), BM1368.next_job(0x68)], [0, 0]);
 }
 
-/// Shown by their source without preamble; residue 0 all the same.
+/// From the open S9 FPGA's test bench: ids, and answers to the dummy jobs that wake the cores.
 #[test]
-fn responses_of_other_chips_have_the_same_checksum() {
-    let shown = [
-        "01 51 37 82 00 2D 90",
-        "D5 84 C3 E1 01 13 9D",
-        "13 91 00 00 00 00 05",
-        "00 00 61 31 24 18 1F",
-        "13 87 90 00 00 00 07",
-        "13 87 90 04 00 00 10",
-        "13 87 90 F4 00 00 1C",
-        "72 03 EA 83 00 03 98",
-        "E1 6B F8 09 01 6F 9C",
-        "48 06 3C 08 00 12 99",
-    ];
-    for response in shown {
-        assert_eq!(crc5(&bytes(response)), 0, "{response}");
+fn responses_of_bm1387_are_read_without_preamble() {
+    for (frame, address) in [
+        ("13879000 0000 07", 0),
+        ("13879004 0000 10", 4),
+        ("138790E8 0000 16", 0xe8),
+        ("138790F4 0000 1C", 0xf4),
+    ] {
+        let id = Response::Register { value: 0x1387_9000 | u32::from(address), chip: address, register: 0 };
+        assert_eq!(one(Width::Seven, frame), id);
     }
+    for (frame, nonce, fifth, job) in [
+        ("7203EA83 0003 98", [0x72, 0x03, 0xea, 0x83], 0, 0x03),
+        ("7203EA83 0070 80", [0x72, 0x03, 0xea, 0x83], 0, 0x70),
+        ("E16BF809 016F 9C", [0xe1, 0x6b, 0xf8, 0x09], 1, 0x6f),
+        ("48063C08 0012 99", [0x48, 0x06, 0x3c, 0x08], 0, 0x12),
+    ] {
+        let read = Response::Nonce { nonce, excess: fifth, job, version_bits: 0 };
+        assert_eq!(one(Width::Seven, frame), read);
+    }
+    let report = BM1387.nonce_report([0xe1, 0x6b, 0xf8, 0x09], 1, 0x6f, 0);
+    assert_eq!((report.job, report.midstate, report.core), (0x6c, 3, 9));
+}
+
+/// Nonces (header integers), chips and cores of an S9, from the open driver.
+#[test]
+fn nonces_of_bm1387_name_chip_and_core() {
+    for (nonce, chip, core) in [
+        (0x2a10_5d5d_u32, 23, 42),
+        (0xd257_38d3, 52, 82),
+        (0x4726_8d19, 6, 71),
+        (0xa5e0_9223, 8, 37),
+        (0xd57c_1ce4, 57, 85),
+        (0x40e5_5650, 20, 64),
+    ] {
+        let report = BM1387.nonce_report(nonce.to_le_bytes(), 0, 0, 0);
+        assert_eq!((report.nonce, report.core), (nonce, core));
+        assert_eq!(BM1387.place(nonce, 63), Some(chip), "{nonce:08x}");
+    }
+    assert_eq!(BM1387.place(u32::MAX, 64), Some(63));
+    assert_eq!(BM1387.place(u32::MAX, 63), Some(62), "behind the last chip's address, so its own");
+    assert_eq!(BM1387.nonce_report([0xff; 4], 0, 0, 0).core, 0x7f);
+}
+
+/// Six chips (addresses 0, 42, … 210): the second byte's low six bits are the address's high ones, whatever the two above them are. Source: cgminer's table for such sticks.
+#[test]
+fn nonces_of_bm1397_name_chip_and_core() {
+    for (second_byte, chip) in
+        [(0, 0), (10, 0), (11, 1), (21, 2), (31, 2), (32, 3), (42, 4), (53, 5), (63, 5)]
+    {
+        for group in 0..4 {
+            let wire = [0xa7, group << 6 | second_byte, 0, 0];
+            let report = BM1397.nonce_report(wire, 0, 0, 0);
+            assert_eq!(BM1397.place(report.nonce, 6), Some(chip), "{second_byte}");
+            assert_eq!((report.core, report.small_core), (0xa7, group));
+        }
+    }
+    let report = BM1397.nonce_report([0; 4], 0, 0x7e, 0);
+    assert_eq!((report.job, report.midstate), (0x7c, 2));
+}
+
+#[test]
+fn midstate_jobs_have_thirty_two_ids_that_leave_room_for_the_midstate() {
+    for chip in [&BM1387, &BM1397] {
+        let ids = std::iter::successors(Some(0), |id| Some(chip.next_job(*id)));
+        let ids: Vec<u8> = ids.take(33).collect();
+        assert!(ids.iter().all(|id| id & 0x83 == 0) && ids[32] == 0);
+        let mut slots: Vec<usize> = ids[..32].iter().map(|id| chip.job_slot(*id)).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, (0..32).collect::<Vec<_>>());
+    }
+}
+
+/// Shown by their source without preamble.
+#[test]
+fn responses_of_bm1391_are_those_of_its_generation() {
+    let nonces = ["01513782002D90", "1C0D4F78023D93", "99 2E E4 B2 01 22 99", "D5 84 C3 E1 01 13 9D"];
+    for frame in nonces {
+        assert!(matches!(one(Width::Nine, &format!("AA55{frame}")), Response::Nonce { .. }), "{frame}");
+    }
+    for (frame, value, chip, register) in
+        [("13910000000005", 0x1391_0000, 0, 0), ("00006131 24 18 1F", 0x6131, 0x24, 0x18)]
+    {
+        let read = one(Width::Nine, &format!("AA55{frame}"));
+        assert_eq!(read, Response::Register { value, chip, register });
+    }
+}
+
+#[test]
+fn the_genesis_nonce_is_read_in_both_widths() {
     // The genesis block's nonce as a chip would report it.
     for (width, frame) in
         [(Width::Nine, "AA55 1DAC2B7C 00 00 87"), (Width::Eleven, "AA55 1DAC2B7C 00 00 0000 90")]
@@ -240,6 +313,33 @@ fn chips_that_share_nonces_by_offset_are_found_by_range() {
 }
 
 #[test]
+fn without_preamble_the_next_response_but_one_is_found_after_a_lost_byte() {
+    let good = bytes("13879004 0000 10");
+    for lost in 0..7 {
+        let mut short = good.clone();
+        short.remove(lost);
+        let stream = [good.clone(), short, good.repeat(4)].concat();
+        let (responses, counters) = parse(Width::Seven, &stream);
+        let right =
+            responses.iter().filter(|response| matches!(response, Response::Register { chip: 4, .. }));
+        assert!(right.count() >= 4, "byte {lost}: {responses:x?}");
+        assert!(counters.crc_errors <= 2, "one loss, and one more when garbage looked right: {counters:?}");
+    }
+}
+
+#[test]
+fn a_silence_ends_what_was_begun_without_a_preamble() {
+    let mut parser = Parser::new(Width::Seven);
+    let good = bytes("13879004 0000 10");
+    let mut found = 0;
+    for part in [&good[..3], &good[..], &good[..]] {
+        found += part.iter().filter_map(|byte| parser.push(*byte)).count();
+        parser.silence();
+    }
+    assert_eq!((found, parser.counters().crc_errors, parser.counters().skipped_bytes), (2, 1, 3));
+}
+
+#[test]
 fn a_flipped_bit_costs_its_own_response_and_no_other() {
     let good = bytes("AA55 4C035275 0C D2 05A2 9C");
     for bit in 16..88 {
@@ -267,7 +367,7 @@ fn a_lost_byte_costs_its_own_response_and_no_other() {
 proptest! {
     #[test]
     fn any_bytes_are_survived_and_accounted_for(stream in proptest::collection::vec(any::<u8>(), 0..2000)) {
-        for (width, length) in [(Width::Nine, 9), (Width::Eleven, 11)] {
+        for (width, length) in [(Width::Seven, 7), (Width::Nine, 9), (Width::Eleven, 11)] {
             let (responses, counters) = parse(width, &stream);
             prop_assert_eq!(counters.responses, responses.len() as u64);
             let accounted = counters.responses * length + counters.skipped_bytes;
