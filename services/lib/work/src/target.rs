@@ -75,6 +75,13 @@ impl Target {
         hash.0.iter().rev().le(self.bytes.iter())
     }
 
+    /// Least significant byte first, as a hash stands in a header.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = self.bytes;
+        bytes.reverse();
+        bytes
+    }
+
     fn from_low(low: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[24..].copy_from_slice(&low.to_be_bytes());

@@ -380,12 +380,7 @@ impl Client {
     fn presentable(&self, text: &str) -> String {
         let Settings { user, password, .. } = &self.settings;
         let account = user.split('.').next().unwrap_or_default();
-        let hidden = [user.as_str(), account, password];
-        let text = hidden
-            .iter()
-            .filter(|word| word.len() >= MIN_HIDDEN)
-            .fold(text.to_owned(), |text, word| text.replace(word, "…"));
-        field::text(&text, MAX_TEXT)
+        presentable(text, &[user, account, password])
     }
 
     fn answer(&mut self, id: &Value, result: &Value) {
@@ -395,6 +390,13 @@ impl Client {
         }
         self.say(&format!(r#"{{"id":{id},"result":{result},"error":null}}"#));
     }
+}
+
+/// A text from outside without our credentials, cut to 256 characters.
+pub fn presentable(text: &str, hidden: &[&str]) -> String {
+    let hidden = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN);
+    let text = hidden.fold(field::text(text, MAX_RAW_TEXT), |text, word| text.replace(word, "…"));
+    field::text(&text, MAX_TEXT)
 }
 
 fn same_host(one: &str, other: &str) -> bool {
