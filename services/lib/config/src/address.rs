@@ -1,18 +1,15 @@
-//! Where a pool is: `stratum+tcp://host:port`.
+//! Where work comes from: a pool at `stratum+tcp://host:port`, or a Bitcoin node at `http://host:port`.
 
 use std::{fmt, net::Ipv6Addr};
 
-const SCHEME: &str = "stratum+tcp";
-
 /// Ways to reach a pool that other miners know and this one does not yet.
-const OTHER_SCHEMES: [&str; 9] = [
+const OTHER_SCHEMES: [&str; 8] = [
     "stratum+ssl",
     "stratum+tls",
     "stratum+tcps",
     "stratum2+tcp",
     "stratum2+ssl",
     "stratum+http",
-    "http",
     "https",
     "ssl",
 ];
@@ -20,14 +17,57 @@ const OTHER_SCHEMES: [&str; 9] = [
 /// The form that a problem can offer when nothing of the text is worth repeating.
 const FORM: &str = "stratum+tcp://host:port";
 
-/// A pool's address, without credentials.
+/// The form for a node, when that is what was meant.
+const NODE_FORM: &str = "http://host:8332";
+
+/// What is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Stratum V1 over TCP.
+    Stratum,
+    /// JSON-RPC over HTTP with a Bitcoin node.
+    Node,
+}
+
+impl Scheme {
+    const ALL: [Self; 2] = [Self::Stratum, Self::Node];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stratum => "stratum+tcp",
+            Self::Node => "http",
+        }
+    }
+
+    /// The port that most have.
+    fn usual_port(self) -> u16 {
+        match self {
+            Self::Stratum => 3333,
+            Self::Node => 8332,
+        }
+    }
+
+    fn form(self) -> &'static str {
+        match self {
+            Self::Stratum => FORM,
+            Self::Node => NODE_FORM,
+        }
+    }
+}
+
+/// The address of a pool or node, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolUrl {
+    scheme: Scheme,
     host: String,
     port: u16,
 }
 
 impl PoolUrl {
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// Name or address, without brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -41,25 +81,32 @@ impl PoolUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.contains('@') {
             // Nothing of such a text is repeated: it may hold a password.
+            let form = if text.starts_with("http") { NODE_FORM } else { FORM };
             return Err(format!(
-                "credentials do not belong into the address; write {FORM}, with user and password as keys of their own"
+                "credentials do not belong into the address; write {form}, with user and password as keys of their own"
             ));
         }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(format!("{text:?} has blanks in it; write {FORM}"));
         }
-        let Some((scheme, rest)) = text.split_once("://") else {
+        let Some((named, rest)) = text.split_once("://") else {
             let host = if text.is_empty() { "host:port" } else { text };
-            return Err(format!("{text:?} has no scheme; write {SCHEME}://{host}"));
+            return Err(format!("{text:?} has no scheme; write {}://{host}", Scheme::Stratum.name()));
         };
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            let known = OTHER_SCHEMES.iter().any(|other| scheme.eq_ignore_ascii_case(other));
+        let Some(scheme) = Scheme::ALL.into_iter().find(|known| named.eq_ignore_ascii_case(known.name()))
+        else {
+            let known = OTHER_SCHEMES.iter().any(|other| named.eq_ignore_ascii_case(other));
             let verdict = if known { "is not supported yet" } else { "is not known" };
-            return Err(format!("{scheme:?} {verdict}; write {FORM}"));
-        }
+            let form = if named.eq_ignore_ascii_case("https") { NODE_FORM } else { FORM };
+            return Err(format!("{named:?} {verdict}; write {form}"));
+        };
+        let (form, usual) = (scheme.form(), format!("{}://", scheme.name()));
+        let usual_port = scheme.usual_port();
         let (host, port) = match split_port(rest.strip_suffix('/').unwrap_or(rest)) {
-            ("", _) => return Err(format!("{text:?} has no host; write {FORM}")),
-            (host, None) => return Err(format!("{text:?} has no port; write {SCHEME}://{host}:3333")),
+            ("", _) => return Err(format!("{text:?} has no host; write {form}")),
+            (host, None) => {
+                return Err(format!("{text:?} has no port; write {usual}{host}:{usual_port}"));
+            }
             (host, Some(port)) => (host, port),
         };
         let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -68,13 +115,15 @@ impl PoolUrl {
             None => is_host_name(host),
         };
         if !valid {
-            return Err(format!("{host:?} is neither a host name nor an address; write {FORM}"));
+            return Err(format!("{host:?} is neither a host name nor an address; write {form}"));
         }
         // parse() alone would take a plus sign.
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         match port.parse() {
-            Ok(port @ 1..) if digits => Ok(Self { host: plain.unwrap_or(host).to_ascii_lowercase(), port }),
-            _ => Err(format!("{port:?} is not a port from 1 to 65535; write {SCHEME}://{host}:3333")),
+            Ok(port @ 1..) if digits => {
+                Ok(Self { scheme, host: plain.unwrap_or(host).to_ascii_lowercase(), port })
+            }
+            _ => Err(format!("{port:?} is not a port from 1 to 65535; write {usual}{host}:{usual_port}")),
         }
     }
 }
@@ -104,10 +153,11 @@ pub(crate) fn is_label(label: &str) -> bool {
 
 impl fmt::Display for PoolUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "{SCHEME}://[{}]:{}", self.host, self.port)
+        let (scheme, host, port) = (self.scheme.name(), &self.host, self.port);
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
         } else {
-            write!(f, "{SCHEME}://{}:{}", self.host, self.port)
+            write!(f, "{scheme}://{host}:{port}")
         }
     }
 }

@@ -9,13 +9,15 @@ mod address;
 mod error;
 mod ipv6;
 mod network;
+mod payout;
 mod reader;
 mod schema;
 mod secret;
 
-pub use address::PoolUrl;
+pub use address::{PoolUrl, Scheme};
 pub use error::{Errors, Problem};
 pub use ipv6::StaticIpv6;
 pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
-pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, VERSION};
+pub use payout::PayoutAddress;
+pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, Solo, VERSION};
 pub use secret::Secret;

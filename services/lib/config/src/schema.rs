@@ -8,9 +8,10 @@ use toml::{
 };
 
 use crate::{
-    address::{self, PoolUrl},
+    address::{self, PoolUrl, Scheme},
     error::{Errors, Problem},
     network::{self, Network},
+    payout::PayoutAddress,
     reader::{self, Reader},
     secret::Secret,
 };
@@ -28,6 +29,9 @@ const DEFAULT_NAME: &str = "adit";
 const DEFAULT_PASSWORD: &str = "x";
 const USER_EXAMPLE: &str = "\"address.worker\"";
 const URL_EXAMPLE: &str = "\"stratum+tcp://host:port\"";
+const ADDRESS_EXAMPLE: &str = "\"bc1…\"";
+/// Longest tag, bytes: the coinbase's script has at most 100, and 21 of them are taken.
+const MAX_TAG: usize = 32;
 
 /// A unit's configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +43,23 @@ pub struct Config {
     pub network: Network,
 }
 
-/// A pool and the account there.
+/// A pool or node, and the account there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     pub url: PoolUrl,
     pub user: Secret,
     pub password: Secret,
+    /// For a node ([`Scheme::Node`]), and for nothing else.
+    pub solo: Option<Solo>,
+}
+
+/// What a block is to hold that the unit finds on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Solo {
+    /// Where the reward goes.
+    pub address: PayoutAddress,
+    /// Stands in the coinbase for everyone to read: printable ASCII, may be empty.
+    pub tag: String,
 }
 
 impl Config {
@@ -169,7 +184,7 @@ fn pool(reader: &mut Reader<'_>, entry: &Spanned<DeValue<'_>>) -> Option<Pool> {
         reader.problem(entry.span(), format!("pool: {kind} where a table belongs; write [[pool]]"));
         return None;
     };
-    reader.only(table, "pool.", &["url", "user", "password"]);
+    reader.only(table, "pool.", &["url", "user", "password", "address", "tag"]);
     let url = match required(reader, entry.span(), table, "url", URL_EXAMPLE) {
         Some((text, place)) => match PoolUrl::parse(text) {
             Ok(url) => Some(url),
@@ -180,14 +195,60 @@ fn pool(reader: &mut Reader<'_>, entry: &Spanned<DeValue<'_>>) -> Option<Pool> {
         },
         None => None,
     };
-    let user = required(reader, entry.span(), table, "user", USER_EXAMPLE);
+    let is_node = url.as_ref().is_some_and(|url| url.scheme() == Scheme::Node);
+    let user_example = if is_node { "\"rpcuser\"" } else { USER_EXAMPLE };
+    let user = required(reader, entry.span(), table, "user", user_example);
     let user = user.and_then(|user| credential(reader, "user", user));
-    let password = match reader.string(table, "pool.", "password", "\"x\"") {
-        Ok(None) => Some(Secret::new(DEFAULT_PASSWORD)),
-        Ok(Some(password)) => credential(reader, "password", password),
-        Err(()) => None,
+    let password = if is_node {
+        let password = required(reader, entry.span(), table, "password", "\"rpcpassword\"");
+        password.and_then(|password| credential(reader, "password", password))
+    } else {
+        match reader.string(table, "pool.", "password", "\"x\"") {
+            Ok(None) => Some(Secret::new(DEFAULT_PASSWORD)),
+            Ok(Some(password)) => credential(reader, "password", password),
+            Err(()) => None,
+        }
     };
-    Some(Pool { url: url?, user: user?, password: password? })
+    let url = url?;
+    let solo = if is_node { Some(solo(reader, entry.span(), table)?) } else { no_solo(reader, table)? };
+    Some(Pool { url, user: user?, password: password?, solo })
+}
+
+/// The keys that only a node has.
+fn solo(reader: &mut Reader<'_>, header: Range<usize>, table: &DeTable<'_>) -> Option<Solo> {
+    let address = required(reader, header, table, "address", ADDRESS_EXAMPLE);
+    let address = address.and_then(|(text, place)| match PayoutAddress::parse(text) {
+        Ok(address) => Some(address),
+        Err(problem) => {
+            reader.problem(place, format!("pool.address: {problem}"));
+            None
+        }
+    });
+    let tag = match reader.string(table, "pool.", "tag", "\"rack1\"").ok()? {
+        None => String::new(),
+        Some((tag, _)) if tag.len() <= MAX_TAG && tag.bytes().all(|byte| matches!(byte, b' '..=b'~')) => {
+            tag.to_owned()
+        }
+        Some((_, place)) => {
+            let text = format!("pool.tag: write at most {MAX_TAG} letters, digits and signs of ASCII");
+            reader.problem(place, text);
+            return None;
+        }
+    };
+    Some(Solo { address: address?, tag })
+}
+
+/// A pool pays by its own rules.
+fn no_solo(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Option<Solo>> {
+    let mut fine = Some(None);
+    for name in ["address", "tag"] {
+        if let Some((key, _)) = reader::entry(table, name) {
+            let advice = "belongs to a Bitcoin node; remove it, or write url = \"http://host:8332\"";
+            reader.problem(key.span(), format!("pool.{name}: {advice}"));
+            fine = None;
+        }
+    }
+    fine
 }
 
 fn required<'v>(

@@ -78,7 +78,7 @@ fn every_wrong_address_is_answered_with_the_right_form() {
             "stratum2+tcp://host:1/key",
             r#""stratum2+tcp" is not supported yet; write stratum+tcp://host:port"#,
         ),
-        ("https://host:1", r#""https" is not supported yet; write stratum+tcp://host:port"#),
+        ("https://host:1", r#""https" is not supported yet; write http://host:8332"#),
         ("gopher://host:1", r#""gopher" is not known; write stratum+tcp://host:port"#),
         ("stratum+tcp://host:0", r#""0" is not a port from 1 to 65535; write stratum+tcp://host:3333"#),
         (
@@ -150,7 +150,7 @@ colour = "red"
             "adit.toml:9: pool.url: missing; write url = \"stratum+tcp://host:port\"",
             "adit.toml:10: pool.user: a number where a text belongs; write user = \"address.worker\"",
             "adit.toml:11: pool.pasword: unknown key; did you mean password?",
-            "adit.toml:12: pool.colour: unknown key; known here are url, user, password",
+            "adit.toml:12: pool.colour: unknown key; known here are url, user, password, address, tag",
         ]
     );
 }
