@@ -30,7 +30,7 @@ pub use datum::Datum;
 pub use difficulty::{Difficulty, DifficultyError};
 pub use error::Error;
 pub use fault::{Fault, FaultError, FaultRequest};
-pub use node::Node;
+pub use node::{Node, RPC_ACCOUNT};
 pub use pool::{Config, Handle, Pool};
 pub use rpc::Rpc;
 pub use state::{NodeState, Rejected, State};

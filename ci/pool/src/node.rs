@@ -17,6 +17,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Another program may take the port between our choice and bitcoind's start.
 const TRIES: usize = 3;
 
+/// User and password that every node takes beside its cookie: what a unit is configured with.
+pub const RPC_ACCOUNT: (&str, &str) = ("lab", "of-the-lab");
+/// The same as the node is told it: user, salt, HMAC-SHA-256 of the password under the salt. Source: Bitcoin Core's `share/rpcauth`.
+const RPC_AUTH: &str =
+    "lab:5a1f0c7e2b9d4836$07acdf8606bc170563ffec5a9e800136ab2b0b9d5c7eb2e793520c3fd9f4cd23";
+
 /// A running node. Dropping it kills the process and deletes the chain; [`Node::stop`] lets it end in order.
 #[derive(Debug)]
 pub struct Node {
@@ -145,8 +151,9 @@ fn arguments(folder: &Path, port: u16) -> Vec<String> {
         "-dbcache=4",
         "-maxmempool=20",
         "-par=1",
-        "-rpcthreads=2",
+        "-rpcthreads=4",
     ];
     arguments.extend(fixed.map(str::to_owned));
+    arguments.push(format!("-rpcauth={RPC_AUTH}"));
     arguments
 }

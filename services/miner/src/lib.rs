@@ -1,11 +1,11 @@
 //! adit-miner: from the pool to the chips and back.
 //!
-//! In: the configuration file, the pools' jobs, the nonces that adit-hardware passes up. Out: work for the chips, shares for the pool, the unit's earnings on the
+//! In: the configuration file, the jobs of pools or the templates of Bitcoin nodes, the nonces that adit-hardware passes up. Out: work for the chips, shares for the pool, blocks for the nodes, the unit's earnings on the
 //! status door and on the console. Every nonce is hashed before it counts for anything. What a pool said lives as long as its connection, and goes to no other pool.
 //!
 //! Never: a device, a listening socket of its own, a credential in a log. A missing or broken configuration is a state (`unclaimed`), not an end.
 //!
-//! The decisions are in [`policy`], [`work_source`], [`share_check`] and [`failover`], without IO; [`pools`], [`pool_link`] and [`work_path`] move bytes; [`miner`] joins them on
+//! The decisions are in [`policy`], [`work_source`], [`share_check`] and [`failover`], without IO; [`pools`], [`pool_link`], `solo` and [`work_path`] move bytes; [`miner`] joins them on
 //! one thread, so that a job goes from the pool's socket to the driver's without waiting for anything between.
 
 mod backoff;
@@ -15,6 +15,7 @@ mod hashrate;
 mod once;
 mod report;
 mod sent;
+mod solo;
 mod status_door;
 mod tickets;
 

@@ -236,7 +236,8 @@ impl Open {
     }
 }
 
-async fn connect(host: String, port: u16) -> io::Result<TcpStream> {
+/// A connection to the first address of a host that answers, ready for small messages; `TimedOut` after 10 s.
+pub(crate) async fn connect(host: String, port: u16) -> io::Result<TcpStream> {
     let late =
         || io::Error::new(io::ErrorKind::TimedOut, format!("no connection in {} s", CONNECT.as_secs()));
     timeout(CONNECT, connect_any(&host, port)).await.unwrap_or_else(|_| Err(late()))

@@ -1,8 +1,9 @@
-//! All pools of the configuration, each on a connection of its own: carries out what [`Failover`] decides.
+//! All pools and nodes of the configuration, each on connections of its own: carries out what [`Failover`] decides.
 
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::Poll,
 };
 
@@ -13,23 +14,81 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     failover::Failover,
     pool_link::{LinkEvent, PoolLink, Terms},
+    solo::{Access, BlockError, Blocks, NodeLink},
 };
 
 /// The pools, by their place in the configuration.
 pub struct Pools {
-    links: Vec<PoolLink>,
+    links: Vec<Link>,
     failover: Failover,
+    blocks: Blocks,
     start: Instant,
+}
+
+/// Where jobs come from.
+enum Link {
+    Pool(Box<PoolLink>),
+    Node(Box<NodeLink>),
+}
+
+impl Link {
+    fn url(&self) -> &PoolUrl {
+        match self {
+            Self::Pool(link) => link.url(),
+            Self::Node(link) => link.url(),
+        }
+    }
+
+    fn open(&mut self) {
+        match self {
+            Self::Pool(link) => link.open(),
+            Self::Node(link) => link.open(),
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Pool(link) => link.close(),
+            Self::Node(link) => link.close(),
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        match self {
+            Self::Pool(link) => link.is_down(),
+            Self::Node(link) => link.is_down(),
+        }
+    }
+
+    fn terms(&self) -> Option<Terms> {
+        match self {
+            Self::Pool(link) => link.terms(),
+            Self::Node(link) => link.terms(),
+        }
+    }
+
+    async fn next(&mut self) -> LinkEvent {
+        match self {
+            Self::Pool(link) => link.next().await,
+            Self::Node(link) => link.next().await,
+        }
+    }
 }
 
 impl Pools {
     pub fn new(pools: &[Pool]) -> Self {
         let start = Instant::now();
-        Self {
-            links: pools.iter().map(|pool| PoolLink::new(pool, start)).collect(),
-            failover: Failover::new(pools.len()),
-            start,
-        }
+        let mut nodes = Vec::new();
+        let link = |pool: &Pool| match &pool.solo {
+            None => Link::Pool(Box::new(PoolLink::new(pool, start))),
+            Some(solo) => {
+                let access = Arc::new(Access::new(pool));
+                nodes.push(access.clone());
+                Link::Node(Box::new(NodeLink::new(access, solo)))
+            }
+        };
+        let links = pools.iter().map(link).collect();
+        Self { links, failover: Failover::new(pools.len()), blocks: Blocks::new(nodes), start }
     }
 
     pub fn url(&self, pool: usize) -> &PoolUrl {
@@ -54,6 +113,7 @@ impl Pools {
             let next_start = self.failover.next_start().map(|at| self.start + at);
             let (pool, event) = tokio::select! {
                 event = first_event(&mut self.links) => event,
+                (pool, verdict) = self.blocks.next() => return (pool, LinkEvent::Pool(verdict)),
                 () = at(next_start) => continue,
             };
             if let LinkEvent::Lost { wait, .. } = &event {
@@ -70,16 +130,26 @@ impl Pools {
 
     /// A job of this pool is being mined. The first one makes it the active pool, and closes the connections to all worse ones.
     pub fn job_used(&mut self, pool: usize) {
-        self.links[pool].job_used();
+        if let Link::Pool(link) = &mut self.links[pool] {
+            link.job_used();
+        }
         if self.active() != Some(pool) {
             self.failover.gave_job(pool, self.start.elapsed());
-            self.links[pool + 1..].iter_mut().for_each(PoolLink::close);
+            self.links[pool + 1..].iter_mut().for_each(Link::close);
         }
     }
 
-    /// Hands a share in to the active pool, at once. False: it is lost.
+    /// Hands a share in to the active pool, or a block to all nodes, at once. False: it is lost.
     pub fn submit(&mut self, share: &Share<'_>) -> bool {
-        self.active().is_some_and(|pool| self.links[pool].submit(share))
+        let Some(pool) = self.active() else { return false };
+        match &mut self.links[pool] {
+            Link::Pool(link) => link.submit(share),
+            Link::Node(link) => match link.block(share) {
+                Ok(block) => self.blocks.submit(pool, block),
+                Err(BlockError::NoBlock) => true,
+                Err(BlockError::UnknownJob) => false,
+            },
+        }
     }
 }
 
@@ -93,7 +163,7 @@ async fn at(time: Option<Instant>) {
 type NextEvent<'l> = Pin<Box<dyn Future<Output = (usize, LinkEvent)> + Send + 'l>>;
 
 /// Any of them is asked first, so that one that never stops talking is not in the way of the others.
-async fn first_event(links: &mut [PoolLink]) -> (usize, LinkEvent) {
+async fn first_event(links: &mut [Link]) -> (usize, LinkEvent) {
     let up = links.iter_mut().enumerate().filter(|(_, link)| !link.is_down());
     let mut waiting: Vec<NextEvent<'_>> =
         up.map(|(pool, link)| Box::pin(async move { (pool, link.next().await) }) as NextEvent<'_>).collect();

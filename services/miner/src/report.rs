@@ -16,6 +16,11 @@ pub(crate) fn pool_lost(url: &PoolUrl, reason: &str) {
     info!(target: TARGET, %url, state = %"lost", reason, "pool");
 }
 
+/// A block that this unit found, and what one node said about it.
+pub(crate) fn block(url: &PoolUrl, height: u32, hash: &str, answer: &str) {
+    info!(target: TARGET, %url, height, %hash, answer, "block");
+}
+
 pub(crate) fn hashing(status: &MinerStatus) {
     info!(
         target: TARGET,

@@ -53,6 +53,8 @@ pub(crate) struct Told {
     pub(crate) works: Vec<Work>,
     pub(crate) idle: Vec<u32>,
     pub(crate) acquired: u32,
+    /// From now on chips take work and find nothing.
+    pub(crate) quiet: bool,
 }
 
 /// A driver that searches every work for one nonce, with rolled version bits when it may, and passes on what the test adds.
@@ -138,8 +140,14 @@ async fn drive(told: Arc<Mutex<Told>>, path: Arc<Mutex<Option<OwnedFd>>>) {
         match ToHardware::decode(&packet[..length]).unwrap() {
             ToHardware::Idle { generation } => told.lock().unwrap().idle.push(generation),
             ToHardware::Work(work) => {
-                told.lock().unwrap().works.push(work);
-                send(socket, FromHardware::Nonce(search(&work)));
+                let quiet = {
+                    let mut told = told.lock().unwrap();
+                    told.works.push(work);
+                    told.quiet
+                };
+                if !quiet {
+                    send(socket, FromHardware::Nonce(search(&work)));
+                }
                 let Work { chain, generation, sequence, .. } = work;
                 send(socket, FromHardware::Credit { chain, generation, sequence: sequence + 2 });
             }
