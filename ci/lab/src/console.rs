@@ -35,6 +35,8 @@ pub enum Event {
     },
     ChainUp(HashMap<String, String>),
     Pool(HashMap<String, String>),
+    /// What a node said about a block that the unit found on its own.
+    Block(HashMap<String, String>),
     /// adit-miner, every five seconds.
     Hashing {
         mhs: f64,
@@ -123,6 +125,9 @@ fn unit(said_by: &str, message: &str) -> Option<Event> {
             if let Some(rest) = starts("pool") {
                 return Some(Event::Pool(pairs(rest)));
             }
+            if let Some(rest) = starts("block") {
+                return Some(Event::Block(pairs(rest)));
+            }
             let mut rest = pairs(starts("hashing")?);
             Some(Event::Hashing {
                 mhs: rest.remove("mhs")?.parse().ok()?,
@@ -174,6 +179,9 @@ mod tests {
             parse(" INFO adit_init::boot: safe state reason=\"hardware ended: signal 9\" ms=38"),
             Some(Event::SafeState { reason: "hardware ended: signal 9".into(), ms: 38 })
         );
+        let line = "INFO adit_miner: block url=http://10.0.2.2:1 height=7 hash=00 answer=\"code -1 'no'\"";
+        let Some(Event::Block(at)) = parse(line) else { panic!("not read") };
+        assert_eq!((at["height"].as_str(), at["answer"].as_str()), ("7", "code -1 'no'"));
         let Some(Event::Hashing { mhs, accepted, rejected, rest }) =
             parse("INFO adit_miner: hashing mhs=4.05 accepted=12 rejected=0 stale=0 invalid=0 generation=3")
         else {

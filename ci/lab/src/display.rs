@@ -133,6 +133,10 @@ fn words(event: &Event) -> Option<String> {
             let at = |key: &str| at.get(key).map_or("", String::as_str);
             format!("pool {} {} {}", at("url"), at("state"), at("reason")).trim_end().into()
         }
+        Event::Block(at) => {
+            let at = |key: &str| at.get(key).map_or("?", String::as_str);
+            format!("block {} at {}: {}", at("height"), at("url"), at("answer"))
+        }
         Event::SafeState { reason, ms } => format!("safe state in {ms} ms: {reason}"),
         Event::Service { name, state, .. } if state == "failed" || state == "backoff" => {
             format!("service {name}: {state}")

@@ -29,6 +29,9 @@ enum Command {
         /// Without a Bitcoin node: the pool makes its templates up, and there are no blocks
         #[arg(long)]
         no_node: bool,
+        /// Without a pool: the unit mines at the Bitcoin node
+        #[arg(long, conflicts_with = "no_node")]
+        solo: bool,
         /// Keep disk, console log and control sockets in this folder
         #[arg(long, value_name = "FOLDER")]
         keep: Option<PathBuf>,
@@ -46,9 +49,9 @@ enum Command {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { until, timeout, no_node, keep } => {
+        Command::Run { until, timeout, no_node, solo, keep } => {
             let timeout = timeout.map(Duration::from_secs);
-            run::run(run::Options { until, timeout, no_node, folder: keep }).await
+            run::run(run::Options { until, timeout, no_node, solo, folder: keep }).await
         }
         Command::Prepare => prepare::everything(),
         Command::Bench { what } => bench::run(what).await,

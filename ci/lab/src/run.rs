@@ -26,6 +26,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// No Bitcoin node: made-up templates, no blocks.
     pub no_node: bool,
+    /// The unit mines at the node, not at the pool: each block that the node has beyond its first is the unit's.
+    pub solo: bool,
     /// Kept files (disk, console log, control sockets); a temporary folder otherwise.
     pub folder: Option<PathBuf>,
 }
@@ -34,6 +36,9 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<()> {
     if options.no_node && matches!(options.until, Some(Goal::Blocks(_))) {
         bail!("--no-node finds no blocks: leave it out, or wait for shares=N");
+    }
+    if options.solo && matches!(options.until, Some(Goal::Shares(_))) {
+        bail!("without a pool there are no shares: wait for blocks=N");
     }
     let folder = crate::prepare::out()?;
     let images = Images::prepare(&folder, &[], &[])?;
@@ -98,7 +103,8 @@ async fn boot_and_watch(
     outcome: &mut Outcome,
 ) -> Result<()> {
     let (config, disk, flash) = (work.join("adit.toml"), work.join("disk.img"), work.join("flash.img"));
-    std::fs::write(&config, backend.unit_config())?;
+    let text = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
+    std::fs::write(&config, text.context("mining without a pool needs a node")?)?;
     images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
     copy_sparse(&images.flash(), &flash)?;
     let mut rig = Rig::start(&RigInputs {
@@ -127,6 +133,9 @@ async fn watch(
     let mut look = tokio::time::interval(LOOK);
     let mut cursor = 0;
     let mut numbers = Numbers::default();
+    // The block that the node is looking for before the unit has found any.
+    let first = backend.pool.state().height;
+    let mut refused = 0;
     loop {
         tokio::select! {
             () = signals.any() => return interrupted(options),
@@ -138,17 +147,21 @@ async fn watch(
             let Some(event) = &one.event else { continue };
             outcome.hear(event);
             display.event(one.at.duration_since(started), event);
-            if let Event::Hashing { mhs, .. } = event {
+            if let Event::Hashing { mhs, rejected, .. } = event {
                 numbers.mhs = Some(*mhs);
+                refused = *rejected;
             }
         }
         let (pool, machine) = (backend.pool.state(), rig.simulator.state());
-        outcome.shares_accepted = pool.shares_accepted;
-        outcome.shares_rejected = pool.shares_rejected;
-        outcome.blocks_accepted = pool.blocks_accepted;
-        numbers.shares_accepted = pool.shares_accepted;
-        numbers.shares_rejected = pool.shares_rejected;
-        numbers.blocks_accepted = pool.blocks_accepted;
+        let blocks =
+            if options.solo { u64::from(pool.height.saturating_sub(first)) } else { pool.blocks_accepted };
+        // Without a pool each share is a block.
+        let shares =
+            if options.solo { (blocks, refused) } else { (pool.shares_accepted, pool.shares_rejected) };
+        (outcome.shares_accepted, outcome.shares_rejected) = shares;
+        (numbers.shares_accepted, numbers.shares_rejected) = shares;
+        outcome.blocks_accepted = blocks;
+        numbers.blocks_accepted = blocks;
         numbers.height = u64::from(pool.height);
         numbers.chip_celsius = machine.celsius.chip;
         numbers.fan_rpm = machine.fan.rpm;

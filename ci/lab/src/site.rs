@@ -10,7 +10,7 @@ use adit_image::{
     Board,
     qemu::{self, FarEnd, QemuFiles},
 };
-use adit_pool::{Difficulty, Node, Pool};
+use adit_pool::{Difficulty, Node, Pool, RPC_ACCOUNT};
 use adit_simulator::{Endpoint, Simulator};
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -22,6 +22,9 @@ use crate::qemu::Unit;
 
 /// Where the unit's network (QEMU's user network) shows this computer's loopback.
 const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
+
+/// Where a unit that mines without a pool lets its rewards go: the key of BIP 173's examples, in regtest's form.
+pub const SOLO_ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
 
 /// An address of the loopback whose port is free; QEMU takes it next, and says so if someone was quicker.
 fn free_address() -> Result<SocketAddr> {
@@ -66,9 +69,18 @@ impl Backend {
         Ok(Self { node, pool })
     }
 
-    /// The `adit.toml` of a unit that mines here.
+    /// The `adit.toml` of a unit that mines at the pool.
     pub fn unit_config(&self) -> String {
         unit_config(self.pool.address().port(), "lab.unit")
+    }
+
+    /// The `adit.toml` of a unit that mines at the node; `None` without a node.
+    pub fn solo_config(&self) -> Option<String> {
+        let port = self.node.as_ref()?.url().rsplit(':').next()?.to_owned();
+        let (user, password) = RPC_ACCOUNT;
+        Some(config(&format!(
+            "url = \"http://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"{user}\"\npassword = \"{password}\"\naddress = \"{SOLO_ADDRESS}\"\n"
+        )))
     }
 
     pub async fn stop(self) {
@@ -81,9 +93,12 @@ impl Backend {
 
 /// The `adit.toml` of a unit that mines as `user` at a pool on this computer's loopback.
 pub fn unit_config(port: u16, user: &str) -> String {
-    format!(
-        "version = 1\nname = \"lab\"\n\n[[pool]]\nurl = \"stratum+tcp://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"{user}\"\n"
-    )
+    config(&format!("url = \"stratum+tcp://{HOST_SEEN_FROM_UNIT}:{port}\"\nuser = \"{user}\"\n"))
+}
+
+/// A unit's configuration with one pool or node.
+fn config(pool: &str) -> String {
+    format!("version = 1\nname = \"lab\"\n\n[[pool]]\n{pool}")
 }
 
 /// One unit in QEMU, its simulated machine, and the line to its fault-injection agent.

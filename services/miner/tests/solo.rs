@@ -8,7 +8,7 @@ mod nodes;
 
 use std::{
     collections::HashSet,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +17,7 @@ use std::{
 
 use adit_work::header::sha256d;
 use common::{Driver, Unit, until};
-use nodes::{ADDRESS, config, http, scripted_node, table};
+use nodes::{ADDRESS, Program, config, http, scripted_node, table};
 use serde_json::{Value, json};
 
 const REGTEST: &str = r#"{"result":{"chain":"regtest"},"error":null,"id":0}"#;
@@ -206,21 +206,14 @@ async fn full_blocks_fit_into_the_memory_of_a_small_board() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let driver = Driver::start(folder.path());
-    let path = folder.path().join("adit.toml");
-    std::fs::write(&path, config(&[port])).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_adit-miner"));
-    command.env_clear().env("ADIT_CONFIG", &path).env("ADIT_DOORS", folder.path());
-    let mut miner = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let miner = Program::start(folder.path(), &config(&[port]), Stdio::null());
     until("work on many blocks", async || {
         let blocks: HashSet<_> = driver.works().iter().map(|work| work.prev_hash).collect();
         blocks.len() >= 12
     })
     .await;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", miner.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let peak = miner.status("VmHWM:");
     println!("peak: {peak}");
     let kilobytes: u64 = peak.strip_suffix(" kB").unwrap().parse().unwrap();
-    miner.kill().unwrap();
-    miner.wait().unwrap();
     assert!(kilobytes < 96_000, "{peak}");
 }

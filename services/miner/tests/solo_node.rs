@@ -8,13 +8,13 @@ mod common;
 mod nodes;
 
 use std::{
-    process::{Command, Stdio},
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use adit_pool::RPC_ACCOUNT;
 use common::{Driver, Unit, until};
-use nodes::{ADDRESS, MAIN_ADDRESS, Way, call, config, height, port, real_node, table};
+use nodes::{ADDRESS, MAIN_ADDRESS, Program, Way, call, config, height, port, real_node, table};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,17 +139,12 @@ async fn a_block_goes_to_all_nodes_and_the_console_says_what_each_made_of_it() {
     let way = Way::to(Some(port(&node))).await;
     let folder = tempfile::tempdir().unwrap();
     let driver = Driver::start(folder.path());
-    let path = folder.path().join("adit.toml");
-    std::fs::write(&path, config(&[port(&node), way.port, away.port])).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_adit-miner"));
-    command.env_clear().env("ADIT_CONFIG", &path).env("ADIT_DOORS", folder.path());
-    let mut miner =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let ports = [port(&node), way.port, away.port];
+    let miner = Program::start(folder.path(), &config(&ports), Stdio::piped());
     // More than may be under way while the third node says nothing.
     until("blocks", async || height(&node).await >= 60).await;
     driver.told.lock().unwrap().quiet = true;
-    miner.kill().unwrap();
-    let console = String::from_utf8(miner.wait_with_output().unwrap().stderr).unwrap();
+    let console = miner.end();
     let said = |port: u16, answer: &str| {
         let line = format!("INFO adit_miner: block url=http://127.0.0.1:{port} height=");
         console.lines().filter(|said| said.contains(&line) && said.contains(answer)).count()

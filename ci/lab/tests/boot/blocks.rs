@@ -5,27 +5,27 @@ use std::time::{Duration, Instant};
 use adit_lab::{
     console::Event,
     prepare,
-    site::{Backend, Effort},
+    site::{Backend, Effort, SOLO_ADDRESS},
 };
+use adit_pool::{Fault, Node};
 
 use crate::support::{BOOT, Disk, copies, release, state};
 use adit_slots::Slot;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_block_found_by_the_unit_is_accepted_by_the_node() {
+async fn a_block_found_by_the_unit_is_accepted_by_the_node_through_a_pool_and_without_one() {
     let images = release();
     let chroot = prepare::node().unwrap();
     let backend = Backend::start(Some(&chroot), Effort::default(), None).await.unwrap();
     let node = backend.node.as_ref().unwrap();
     let height = node.rpc().block_count().await.unwrap();
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&backend.unit_config()),
-    );
+    // The pool first, the node itself second.
+    let solo = backend.solo_config().unwrap();
+    let (_, second) = solo.split_once("[[pool]]").unwrap();
+    let config = format!("{}\n[[pool]]{second}", backend.unit_config());
+    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(&config));
     let rig = disk.boot(images);
-    let (said, _) = rig
+    let (said, cursor) = rig
         .unit
         .wait_event(0, BOOT * 2, "an accepted share in the unit's own count", |event| match event {
             Event::Hashing { mhs, accepted: 1.., rejected, .. } => Some((*mhs, *rejected)),
@@ -44,8 +44,29 @@ async fn a_block_found_by_the_unit_is_accepted_by_the_node() {
     assert_eq!(best.as_str(), state.last_block.as_deref());
     assert_eq!((said.1, state.shares_rejected, state.blocks_refused), (0, 0, 0), "{state:?}");
     assert!(said.0 > 0.5, "the unit's own hash rate is {} MH/s", said.0);
+
+    backend.pool.fault(Fault::Refuse(true));
+    backend.pool.fault(Fault::DropConnections);
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while !best_block_pays(node, SOLO_ADDRESS).await {
+        assert!(Instant::now() < deadline, "no block without the pool\n{}", rig.unit.tail(20));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    rig.unit
+        .wait_event(cursor, BOOT, "the unit's own word of it", |event| match event {
+            Event::Block(at) if at["answer"] == "accepted" => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
     rig.stop().await;
     backend.stop().await;
+}
+
+async fn best_block_pays(node: &Node, address: &str) -> bool {
+    let best = node.rpc().call("getbestblockhash", serde_json::json!([])).await.unwrap();
+    let block = node.rpc().call("getblock", serde_json::json!([best, 2])).await.unwrap();
+    block["tx"][0]["vout"][0]["scriptPubKey"]["address"] == address
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
 
@@ -50,6 +51,44 @@ pub(crate) fn table(port: u16, password: &str, address: &str) -> String {
 pub(crate) fn config(ports: &[u16]) -> String {
     let tables = ports.iter().map(|port| table(*port, RPC_ACCOUNT.1, ADDRESS));
     format!("version = 1\n{}", tables.collect::<String>())
+}
+
+/// adit-miner as a process; it ends with this.
+pub(crate) struct Program(Option<Child>);
+
+impl Program {
+    /// `doors`: the folder of the driver's sockets. `console`: what becomes of its output.
+    pub(crate) fn start(doors: &Path, config: &str, console: Stdio) -> Self {
+        let path = doors.join("adit.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_adit-miner"));
+        command.env_clear().env("ADIT_CONFIG", &path).env("ADIT_DOORS", doors);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(console);
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    /// A line of `/proc/PID/status`.
+    pub(crate) fn status(&self, name: &str) -> String {
+        let pid = self.0.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+    }
+
+    /// Ends it; what it said.
+    pub(crate) fn end(mut self) -> String {
+        let mut child = self.0.take().unwrap();
+        child.kill().unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 /// A port that leads to a node, or to none.
