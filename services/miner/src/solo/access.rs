@@ -87,7 +87,7 @@ impl Access {
         match status {
             StatusCode::UNAUTHORIZED => return Err("the node refuses user or password (HTTP 401)".to_owned()),
             StatusCode::FORBIDDEN => {
-                return Err("the node does not let this address in (HTTP 403): see rpcallowip".to_owned());
+                return Err("the node does not allow it (HTTP 403): see rpcallowip, rpcwhitelist".to_owned());
             }
             _ => {}
         }
