@@ -86,7 +86,7 @@ async fn whatever_a_node_answers_is_survived_and_told() {
                 "500 Internal Server Error",
                 r#"{"result":null,"error":{"code":-10,"message":"in initial sync, of-the-lab"},"id":0}"#,
             ),
-            "getblocktemplate: code -10 \"in initial sync, …\"",
+            "getblocktemplate: code -10: in initial sync, …",
         ),
         ("getblocktemplate", template("bits", json!("1d00ffff")), "target is not what bits 1d00ffff say"),
         ("getblocktemplate", template("transactions", json!([])), "the witness commitment is not"),

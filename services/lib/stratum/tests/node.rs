@@ -77,13 +77,13 @@ fn a_template_that_is_wrong_in_one_place_is_refused_with_the_reason() {
         (set("height", json!(-1)), "invalid value"),
         (set("coinbasevalue", json!(2_100_000_000_000_001u64)), "coinbasevalue is 2100000000000001"),
         (set("mintime", json!(u32::MAX)), "before mintime"),
-        (set("bits", json!("207ffff")), "bits is \"207ffff\""),
+        (set("bits", json!("207ffff")), "bits is 207ffff,"),
         (set("bits", json!("00000000")), "nbits 00000000 is zero"),
         (set("bits", json!("1d00ffff")), "target is not what bits 1d00ffff say"),
         (set("previousblockhash", json!("00")), "a hash is not 32 bytes"),
         (set("longpollid", json!("")), "longpollid is 0 bytes long"),
         (set("longpollid", json!("x".repeat(257))), "longpollid is 257 bytes long"),
-        (set("rules", json!(["csv", "!segwit", "!newer"])), "rule \"!newer\" is not known"),
+        (set("rules", json!(["csv", "!segwit", "!newer"])), "rule !newer is not known"),
         (set("rules", json!(vec!["csv"; 65])), "invalid length 65"),
         (set("vbrequired", json!(0x0000_2000)), "version bits 00002000 must be set"),
         (set("signet_challenge", json!("5121")), "need a signature of its operators"),
@@ -126,8 +126,10 @@ fn more_transactions_than_a_block_holds_are_not_kept() {
 fn a_node_that_refuses_is_quoted() {
     let error = |answer: &str| Template::read(answer.as_bytes(), &payout()).unwrap_err().to_string();
     assert_eq!(
-        error(r#"{"result":null,"error":{"code":-10,"message":"Bitcoin is in initial sync"},"id":0}"#),
-        "code -10 \"Bitcoin is in initial sync\""
+        error(
+            r#"{"result":null,"error":{"code":-10,"message":"Bitcoin \"Core\"\nis in initial sync"},"id":0}"#
+        ),
+        "code -10: Bitcoin 'Core' is in initial sync"
     );
     assert_eq!(error(r#"{"result":null,"error":null,"id":0}"#), "there is no result");
     assert!(error("<html>").contains("none of a Bitcoin node"));

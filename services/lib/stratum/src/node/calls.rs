@@ -8,8 +8,8 @@ use crate::v1::presentable;
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The node's own code and text, cut to 256 characters. Control characters are as they came: escape them when printing.
-    #[error("code {code} {message:?}")]
+    /// The node's own code and text, cut to 256 characters, without double quotes and control characters.
+    #[error("code {code}: {message}")]
     Refused { code: i64, message: String },
     #[error("the answer is none of a Bitcoin node: {0}")]
     Answer(String),
@@ -75,7 +75,7 @@ pub fn read_chain(answer: &[u8]) -> Result<String, CallError> {
         chain: String,
     }
     let info: Info = result(answer)?.ok_or_else(|| CallError::Answer("there is no result".to_owned()))?;
-    Ok(presentable(&info.chain, &[]))
+    Ok(plain(&info.chain))
 }
 
 /// What the node says about a block.
@@ -83,18 +83,26 @@ pub fn read_submitted(answer: &[u8]) -> Result<Submitted, CallError> {
     Ok(match result::<String>(answer)?.as_deref() {
         None => Submitted::Accepted,
         Some("duplicate") => Submitted::Known,
-        Some(reason) => Submitted::Refused(presentable(reason, &[])),
+        Some(reason) => Submitted::Refused(plain(reason)),
     })
+}
+
+/// A text from a node as it can stand in one line between double quotes, at most 256 characters.
+pub(crate) fn plain(text: &str) -> String {
+    let plain = |c: char| match c {
+        '"' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    presentable(text, &[]).chars().map(plain).collect()
 }
 
 /// The result, which may be none; the node's error; or why there is neither.
 pub(crate) fn result<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<Option<T>, CallError> {
-    let reply: Reply<T> = serde_json::from_slice(answer)
-        .map_err(|error| CallError::Answer(presentable(&error.to_string(), &[])))?;
+    let reply: Reply<T> =
+        serde_json::from_slice(answer).map_err(|error| CallError::Answer(plain(&error.to_string())))?;
     match reply.error {
-        Some(ReplyError { code, message }) => {
-            Err(CallError::Refused { code, message: presentable(&message, &[]) })
-        }
+        Some(ReplyError { code, message }) => Err(CallError::Refused { code, message: plain(&message) }),
         None => Ok(reply.result),
     }
 }

@@ -68,7 +68,7 @@ pub enum TemplateError {
     Target { nbits: u32 },
     #[error("curtime {now} is before mintime {least}")]
     Time { now: u32, least: u32 },
-    #[error("rule {0:?} is not known here")]
+    #[error("rule {0} is not known here")]
     Rule(String),
     #[error("blocks of this signet need a signature of its operators")]
     Signet,
@@ -115,8 +115,7 @@ impl Template {
         let target = check_target(&answer)?;
         check_rules(&answer)?;
         let field = |name, value: &dyn std::fmt::Display| {
-            let value = value.to_string().chars().take(80).collect();
-            Err(TemplateError::Field { name, value })
+            Err(TemplateError::Field { name, value: value.to_string() })
         };
         if answer.height == 0 || answer.height > i32::MAX as u32 {
             return field("height", &answer.height);
@@ -194,10 +193,8 @@ impl Template {
 /// Compact form and target.
 fn check_target(answer: &Answer<'_>) -> Result<(u32, Target), TemplateError> {
     let mut nbits = [0; 4];
-    hex::decode_to_slice(&*answer.bits, &mut nbits).map_err(|_| TemplateError::Field {
-        name: "bits",
-        value: format!("{:?}", answer.bits.chars().take(16).collect::<String>()),
-    })?;
+    hex::decode_to_slice(&*answer.bits, &mut nbits)
+        .map_err(|_| TemplateError::Field { name: "bits", value: calls::plain(&answer.bits) })?;
     let nbits = u32::from_be_bytes(nbits);
     let target = Target::from_nbits(nbits)?;
     if answer.target.eq_ignore_ascii_case(&target.to_string()) {
@@ -211,7 +208,7 @@ fn check_rules(answer: &Answer<'_>) -> Result<(), TemplateError> {
     // A rule with an exclamation mark must be known: blocks made without knowing it would be refused. Source: BIP 9.
     let unknown = |rule: &&String| rule.strip_prefix('!').is_some_and(|rule| !KNOWN_RULES.contains(&rule));
     if let Some(rule) = answer.rules.0.iter().find(unknown) {
-        return Err(TemplateError::Rule(rule.chars().take(80).collect()));
+        return Err(TemplateError::Rule(calls::plain(rule)));
     }
     if answer.signet_challenge.as_ref().is_some_and(|challenge| challenge != OP_TRUE) {
         return Err(TemplateError::Signet);
