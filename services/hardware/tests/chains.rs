@@ -7,7 +7,9 @@ mod bench;
 
 use std::collections::{HashMap, HashSet};
 
+use adit_bus::hardware::HardwareStatus;
 use adit_simulator::{BM1362, BM1366, BM1368, BM1387, BM1397, Event, Fault, Model};
+use adit_work::frame::Nonce;
 use bench::{Bench, QUICK, machine, zero_bits};
 
 /// How the simulated machine has come through the start-up.
@@ -54,6 +56,9 @@ async fn brings_up_and_hashes(expected: &Expected) {
 
     let mut miner = bench.miner().await;
     let nonces = miner.mine(1, 1, 12).await;
+    // A nonce is recorded when it has left, which the driver may be told of sooner.
+    let recorded = |nonce: &Nonce| finders(&bench).contains_key(&format!("{:08x}", nonce.nonce));
+    bench.until("a record of every nonce", |_| nonces.iter().all(|(nonce, _)| recorded(nonce))).await;
     let finders = finders(&bench);
     let mut chips = HashSet::new();
     let mut versions = HashSet::new();
@@ -132,4 +137,32 @@ async fn chips_missing_at_the_far_end_are_counted_and_the_chain_is_not_run() {
     bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
     bench.simulator.fault(Fault::MissingChips(0));
     bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+#[tokio::test]
+async fn dies_of_bm1368_tell_their_temperature_and_their_hashes() {
+    let bench = machine("bench-bm1368", &BM1368, 108, &[]);
+    let _driver = bench.drive();
+    let told = |status: &HardwareStatus| {
+        let chain = &status.chains[0];
+        !chain.die_celsius.is_nan() && chain.chip_hashes > 0
+    };
+    let mut miner = bench.miner().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    miner.mine(1, 1, 1).await;
+    let status = bench.until_status("telemetry", told).await;
+    let (die, truth) = (status.chains[0].die_celsius, bench.state().celsius.chip);
+    assert!((die - truth).abs() < 10.0, "{die} °C, {truth} °C");
+    assert_eq!((status.chains[0].impossible, status.chains[0].chip_errors), (0, 0));
+}
+
+#[tokio::test]
+async fn errors_that_chips_count_are_in_the_status() {
+    let bench = machine("bench-bm1397", &BM1397, 48, &[]);
+    let _driver = bench.drive();
+    let mut miner = bench.miner().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    bench.simulator.fault(Fault::WrongNonces(3));
+    miner.mine(1, 1, 4).await;
+    bench.until_status("errors", |status| status.chains[0].chip_errors == 3).await;
 }

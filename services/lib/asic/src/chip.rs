@@ -1,7 +1,7 @@
 //! A chip as a row of data: what the rows say. The rows themselves are in [`crate::models`].
 
 use crate::{
-    Frame, Job, KiloHertz, MidstateJob, OutOfRange, Pll, PllLimits, Width,
+    Frame, Job, KiloHertz, MidstateJob, OutOfRange, Pll, PllLimits, Telemetry, Width,
     command::{Generation, Target},
     init::Step,
     models::CHIPS,
@@ -31,6 +31,7 @@ pub struct Chip {
     pub uart: Uart,
     /// [`register::HASH_COUNTING`]: the factory's value, a little shorter than the share of nonces of one chip; 0 where nobody sets it and a job ends with the next one.
     pub hash_counting: u32,
+    pub telemetry: Telemetry,
     /// Start-up in captured order.
     pub init: &'static [Step],
 }

@@ -90,7 +90,7 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
     let command = chip.generation;
     let all = |register, value| Action::Send(command.write(Target::All, register, value));
     let chips = setup.chips;
-    for step in chip.init {
+    for step in chip.init.iter().chain(chip.telemetry.start) {
         match *step {
             Step::WriteAll(register, value) => actions.push(all(register, value)),
             Step::EachChip(writes) => {

@@ -225,6 +225,11 @@ fn the_start_of_108_bm1368_is_the_published_one() {
     assert!(lines.next().unwrap().starts_with("55AA51090008"));
     expect(&mut lines, &["wait 100", "55AA5109000840A8023003", "wait 100", "55AA51090010000015A40A", roll]);
     expect(&mut lines, &["55AA510900281130020003", "wait 60", "host 1041666"]);
+    // mujina's account of the die's thermometer.
+    for value in ["00020000", "01020000", "10020000"] {
+        assert!(lines.next().unwrap().starts_with(&format!("55AA510900B0{value}")));
+        assert_eq!(lines.next().unwrap(), "wait 10");
+    }
     assert_eq!(lines.next(), None);
 }
 

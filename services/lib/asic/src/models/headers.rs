@@ -1,7 +1,7 @@
 //! Chips that take whole headers and roll versions themselves.
 
 use crate::{
-    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Uart, Width, WorkLayout,
+    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Telemetry, Uart, Width, WorkLayout,
     command::Generation,
     init::Step,
     register::{
@@ -28,6 +28,7 @@ pub static BM1362: Chip = Chip {
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x1381,
+    telemetry: Telemetry::NONE,
     init: &[
         Step::VersionRolling,
         Step::CountChips,
@@ -71,6 +72,7 @@ pub static BM1366: Chip = Chip {
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x115a,
+    telemetry: Telemetry::COUNTERS,
     init: &[
         Step::VersionRolling,
         Step::VersionRolling,
@@ -114,6 +116,7 @@ pub static BM1368: Chip = Chip {
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x15a4,
+    telemetry: Telemetry::BM1368,
     init: &[
         Step::VersionRolling,
         Step::VersionRolling,
@@ -159,6 +162,7 @@ pub static BM1370: Chip = Chip {
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::OFFSET,
     hash_counting: 0x1eb5,
+    telemetry: Telemetry::COUNTERS,
     init: &[
         Step::VersionRolling,
         Step::VersionRolling,

@@ -1,7 +1,7 @@
 //! Chips that take midstates: the host rolls versions.
 
 use crate::{
-    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Uart, Width, WorkLayout,
+    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Telemetry, Uart, Width, WorkLayout,
     command::Generation,
     init::Step,
     register::{CORE_MAILBOX, MISC_CONTROL, PLL, TICKET_MASK, UART_BAUD, bm1387, bm1397},
@@ -26,6 +26,7 @@ pub static BM1397: Chip = Chip {
     ticket_mask: TICKET_MASK,
     uart: Uart { register: MISC_CONTROL, rest: 0x0000_6031, sets_more: false },
     hash_counting: 0,
+    telemetry: Telemetry::BM1397,
     init: &[
         Step::CountChips,
         Step::Wait { ms: 20 },
@@ -62,6 +63,7 @@ pub static BM1387: Chip = Chip {
     // Clock inverted, cores gated, more than one midstate. Bit 30, "do not set the rate", is not set, as the open firmware has it when it changes the rate; its test bench has 40208180.
     uart: Uart { register: bm1387::MISC_CONTROL, rest: 0x0020_8080, sets_more: true },
     hash_counting: 0,
+    telemetry: Telemetry::NONE,
     init: &[
         Step::CountChips,
         Step::ChainInactive,
