@@ -8,7 +8,7 @@ mod bench;
 use std::collections::{HashMap, HashSet};
 
 use adit_bus::hardware::HardwareStatus;
-use adit_simulator::{BM1362, BM1366, BM1368, BM1387, BM1397, Event, Fault, Model};
+use adit_simulator::{BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Event, Fault, Model};
 use adit_work::frame::Nonce;
 use bench::{Bench, QUICK, machine, zero_bits};
 
@@ -29,6 +29,8 @@ const ULTRA: Expected =
     Expected { profile: "bench-ultra", model: &BM1366, chips: 1, mhz: 485.0, baud: 1_041_666 };
 const S19_XP: Expected =
     Expected { profile: "bench-bm1366", model: &BM1366, chips: 110, mhz: 475.0, baud: 1_041_666 };
+const S21_PRO: Expected =
+    Expected { profile: "bench-bm1370", model: &BM1370, chips: 65, mhz: 600.0, baud: 3_125_000 };
 const MAX: Expected =
     Expected { profile: "bench-max", model: &BM1397, chips: 1, mhz: 425.0, baud: 3_125_000 };
 const S17: Expected =
@@ -110,6 +112,11 @@ async fn a_single_bm1366_hashes() {
 #[tokio::test]
 async fn a_chain_of_110_bm1366_hashes_and_every_nonce_names_its_chip() {
     brings_up_and_hashes(&S19_XP).await;
+}
+
+#[tokio::test]
+async fn a_chain_of_65_bm1370_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S21_PRO).await;
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ impl Telemetry {
     /// Takes an answer into the status; `false` when it is none to a question of ours.
     pub(super) fn hear(&mut self, register: u8, address: u8, value: u32, status: &mut ChainStatus) -> bool {
         let chips = self.chips.len() as u16;
-        let place = (0..chips).find(|place| adit_asic::address(*place, chips) == address);
+        let place = (0..chips).find(|place| self.chip.address(*place, chips) == address);
         let quantity = self.chip.telemetry.quantity(register).filter(|quantity| is_wanted(*quantity));
         let (Some(place), Some(quantity)) = (place, quantity) else { return false };
         let said = &mut self.chips[usize::from(place)];

@@ -18,7 +18,7 @@ mod response;
 mod telemetry;
 mod version;
 
-pub use chip::{Chip, NonceReport, PllWrites, Uart, WorkLayout, address};
+pub use chip::{Chip, NonceReport, PllWrites, Spacing, Uart, WorkLayout};
 pub use crc::{crc5, crc16};
 pub use frame::Frame;
 pub use job::{Job, MOST_MIDSTATES, MidstateJob};

@@ -1,11 +1,12 @@
 //! Chips that take whole headers and roll versions themselves.
 
 use crate::{
-    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Telemetry, Uart, Width, WorkLayout,
+    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Spacing, Telemetry, Uart, Width, WorkLayout,
     command::Generation,
     init::Step,
     register::{
-        ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, PLL, SOFT_RESET, TICKET_MASK, UART_BAUD,
+        ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, PLL, RING_OSCILLATOR, SOFT_RESET,
+        TICKET_MASK, UART_BAUD,
     },
 };
 
@@ -27,6 +28,7 @@ pub static BM1362: Chip = Chip {
     uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
+    spacing: Spacing::Even,
     hash_counting: 0x1381,
     telemetry: Telemetry::NONE,
     init: &[
@@ -55,6 +57,7 @@ pub static BM1362: Chip = Chip {
         Step::HashCounting,
         Step::VersionRolling,
     ],
+    board_init: None,
 };
 
 /// BM1366: Antminer S19 XP and S19k Pro, Bitaxe Ultra. Start-up as ESP-Miner does it for one to six chips, which follows a capture of an S19 XP; UART relay of long chains by the rule of [`Step::UartRelay`].
@@ -71,6 +74,7 @@ pub static BM1366: Chip = Chip {
     uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
+    spacing: Spacing::Even,
     hash_counting: 0x115a,
     telemetry: Telemetry::COUNTERS,
     init: &[
@@ -100,6 +104,7 @@ pub static BM1366: Chip = Chip {
         Step::VersionRolling,
         Step::Baud,
     ],
+    board_init: None,
 };
 
 /// BM1368: Antminer S21 and T21, Bitaxe Supra. Start-up as ESP-Miner does it for one to six chips; no capture of a board of 108 is published.
@@ -115,6 +120,7 @@ pub static BM1368: Chip = Chip {
     uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::ADDRESS,
+    spacing: Spacing::Even,
     hash_counting: 0x15a4,
     telemetry: Telemetry::BM1368,
     init: &[
@@ -146,9 +152,10 @@ pub static BM1368: Chip = Chip {
         Step::VersionRolling,
         Step::Baud,
     ],
+    board_init: None,
 };
 
-/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Source: `docs/asic.md`; start-up as captured from a single chip.
+/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Start-ups as captured from a single chip and from a board of 65; what the job before the nonce offsets had in it is not known.
 pub static BM1370: Chip = Chip {
     name: "BM1370",
     id: 0x1370,
@@ -161,6 +168,7 @@ pub static BM1370: Chip = Chip {
     uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::OFFSET,
+    spacing: Spacing::PowerOfTwo,
     hash_counting: 0x1eb5,
     telemetry: Telemetry::COUNTERS,
     init: &[
@@ -193,4 +201,38 @@ pub static BM1370: Chip = Chip {
         Step::Baud,
         Step::VersionRolling,
     ],
+    board_init: Some(&[
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::WriteAll(SOFT_RESET, 0x0007_0000),
+        Step::WriteAll(MISC_CONTROL, 0xf000_c100),
+        Step::ChainInactive,
+        Step::SetAddresses,
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8b00),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_800c),
+        Step::TicketMask,
+        Step::WriteAll(IO_DRIVER, 0x0001_1111),
+        Step::LastOfDomains(IO_DRIVER, 0x0001_f111),
+        Step::WriteAll(RING_OSCILLATOR, 0x5aa5_5aa5),
+        Step::UartRelay { first_chip: None },
+        Step::BaudWith(0x0130_0000),
+        Step::EachChip(&[
+            (SOFT_RESET, 0x0007_01f0),
+            (MISC_CONTROL, 0xf000_c100),
+            (CORE_MAILBOX, 0x8000_8b00),
+            (CORE_MAILBOX, 0x8000_800c),
+            (CORE_MAILBOX, 0x8000_82aa),
+        ]),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(ANALOG_MUX, 0x0000_0002),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8dee),
+        Step::Ramp,
+        Step::DummyJob,
+        Step::NonceOffsets,
+        Step::HashCounting,
+        Step::VersionRolling,
+    ]),
 };
