@@ -5,12 +5,15 @@
 
 mod bench;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use adit_bus::hardware::HardwareStatus;
 use adit_simulator::{BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Event, Fault, Model};
-use adit_work::frame::Nonce;
-use bench::{Bench, QUICK, machine, zero_bits};
+use adit_work::frame::{FromHardware, Nonce, Work};
+use bench::{Bench, QUICK, machine, work, zero_bits};
 
 /// How the simulated machine has come through the start-up.
 struct Expected {
@@ -172,4 +175,37 @@ async fn errors_that_chips_count_are_in_the_status() {
     bench.simulator.fault(Fault::WrongNonces(3));
     miner.mine(1, 1, 4).await;
     bench.until_status("errors", |status| status.chains[0].chip_errors == 3).await;
+}
+
+/// Four versions are one job: the next work goes out when the chips are through with it, long before the interval of works.
+#[tokio::test]
+async fn a_work_of_few_versions_is_followed_as_soon_as_they_are_used_up() {
+    let bench = machine("bench-max", &BM1397, 1, &[("work_interval_ms = 1000", "work_interval_ms = 60000")]);
+    let _driver = bench.drive();
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let miner = bench.miner().await;
+    for sequence in 1..=2 {
+        miner.send(Work { version_mask: 0x0000_6000, ..work(1, sequence) });
+    }
+    bench.until("the second work", |truth| truth.chain.jobs == 2).await;
+    let status = bench.until_status("two works", |status| status.chains[0].works_sent == 2).await;
+    assert_eq!(status.chains[0].impossible, 0);
+}
+
+#[tokio::test]
+async fn versions_of_an_older_generation_are_rolled_no_further() {
+    let bench = machine("bench-max", &BM1397, 1, &[]);
+    let _driver = bench.drive();
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let mut miner = bench.miner().await;
+    miner.send(work(1, 1));
+    bench.until("jobs of one work", |truth| truth.chain.jobs >= 3).await;
+    // One version, so one job; and credit says that it is on the wire.
+    miner.send(Work { version_mask: 0, ..work(2, 1) });
+    let written = FromHardware::Credit { chain: 0, generation: 2, sequence: 3 };
+    while miner.receive().await != written {}
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let jobs = bench.state().chain.jobs;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(bench.state().chain.jobs, jobs, "a job each 200 ms before");
 }

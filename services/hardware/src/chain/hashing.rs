@@ -160,10 +160,11 @@ impl Chain<'_> {
     fn hear(&mut self, hashing: &mut Hashing, response: Response, received_us: u64) {
         hashing.heard = Instant::now();
         match response {
-            // Of a job that woke cores.
-            Response::Nonce { .. } if hashing.jobs.is_empty() && self.opens_cores() => {}
             Response::Nonce { nonce, excess, job, version_bits } => {
                 let report = self.chip.nonce_report(nonce, excess, job, version_bits);
+                if hashing.jobs.is_unused(report.job) && self.starts_with_dummies() {
+                    return;
+                }
                 match hashing.jobs.resolve(self.index, self.profile.chips, &report, received_us) {
                     Ok((path, nonce)) => {
                         self.path.nonce(path, nonce);
@@ -188,8 +189,10 @@ impl Chain<'_> {
         }
     }
 
-    fn opens_cores(&self) -> bool {
-        self.chip.init.iter().any(|step| matches!(step, Step::OpenCores { .. }))
+    /// The start-up has jobs in it, in which chips find nonces, too.
+    fn starts_with_dummies(&self) -> bool {
+        let dummy = |step: &Step| matches!(step, Step::OpenCores { .. } | Step::DummyJob);
+        self.chip.start_up(self.profile.domains).iter().any(dummy)
     }
 
     /// Asks the chips who they are when they have been quiet, which without work they rightly are.

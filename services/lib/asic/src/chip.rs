@@ -253,7 +253,11 @@ impl Chip {
     /// A job of zeros, see [`Step::DummyJob`].
     pub(crate) fn dummy_job(&self) -> Frame {
         let zeros = [0; 32];
-        self.job_frame(&Job { id: 0, version: 0, prev_hash: &zeros, merkle_root: &zeros, ntime: 0, nbits: 0 })
+        let mut id = 0;
+        while self.next_job(id) != 0 {
+            id = self.next_job(id);
+        }
+        self.job_frame(&Job { id, version: 0, prev_hash: &zeros, merkle_root: &zeros, ntime: 0, nbits: 0 })
     }
 
     /// A job that wakes a core, see [`Step::OpenCores`].

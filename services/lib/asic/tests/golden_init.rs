@@ -348,7 +348,7 @@ fn the_start_of_65_bm1370_is_the_captured_one() {
     assert!(lines.next().unwrap().starts_with("55AA51090008"));
     expect(&mut lines, &["wait 100", "55AA5109000850C0023005", "wait 100"]);
     let job = lines.next().unwrap();
-    assert!(job.len() == 2 * 88 && job.starts_with("55AA2156"), "{job}");
+    assert!(job.len() == 2 * 88 && job.starts_with("55AA21566801"), "{job}");
     let offsets = places(&mut lines, "0C", 65);
     assert_eq!(
         (offsets[0], offsets[1], offsets[64]),
