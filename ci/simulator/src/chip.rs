@@ -2,6 +2,7 @@
 
 mod chain;
 mod model;
+mod own;
 mod pll;
 mod registers;
 mod single;

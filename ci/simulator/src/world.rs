@@ -121,7 +121,9 @@ impl World {
         let load = Load { mhz: self.chain.mhz().unwrap_or(0.0), hashing: self.work.is_some() };
         while left > 0 {
             let step = left.min(LONGEST_STEP_NS);
-            self.machine.advance(step as f64 / 1e9, load, &self.faults);
+            let seconds = step as f64 / 1e9;
+            self.machine.advance(seconds, load, &self.faults);
+            self.chain.advance(seconds, self.machine.chip_celsius(&self.faults));
             left -= step;
         }
         self.notice_changes();
@@ -248,6 +250,9 @@ impl World {
         }
         for found in found {
             let nonce = self.faults.wrong_nonce(found.nonce, &mut self.random);
+            if nonce != found.nonce {
+                self.chain.found_one_wrong(found.chip);
+            }
             let response = Found { nonce, ..*found }.response(work.model, work.job.id, self.chain.wide());
             for _ in 0..if self.faults.duplicate_nonces { 2 } else { 1 } {
                 self.send(response, Some(Reported { nonce, job_id: work.job.id, chip: found.chip }));

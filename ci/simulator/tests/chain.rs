@@ -250,3 +250,32 @@ fn a_bm1397_divides_its_clock_by_eight_until_its_divider_is_set() {
     assert_eq!(write_all(&mut chain, 0x18, 0x0000_6031), [Effect::Baud(3_125_000)]);
     assert_eq!(write_all(&mut chain, 0x18, 0x0000_6131), [Effect::Baud(1_562_500)]);
 }
+
+#[test]
+fn a_bm1368_tells_its_temperature_once_its_thermometer_was_started() {
+    let mut chain = chain(&BM1368, 1);
+    chain.advance(0.1, 51.394);
+    let start = [0x0002_0000, 0x0102_0000, 0x1002_0000];
+    for word in start {
+        assert_eq!(&read_all(&mut chain, 0xB4)[0][4..12], "00000000");
+        write_all(&mut chain, 0xB0, word);
+    }
+    assert_eq!(&read_all(&mut chain, 0xB4)[0][4..12], "80000800");
+    let mut other = self::chain(&BM1370, 1);
+    for word in start {
+        write_all(&mut other, 0xB0, word);
+    }
+    assert_eq!(&read_all(&mut other, 0xB4)[0][4..12], "00000000", "its thermometer is dead");
+}
+
+#[test]
+fn errors_are_counted_by_the_chip_that_made_them() {
+    let mut chain = chain(&BM1397, 3);
+    chain.found_one_wrong(1);
+    chain.found_one_wrong(9);
+    let errors = read_all(&mut chain, 0x4C);
+    assert_eq!(
+        errors.iter().map(|answer| &answer[4..12]).collect::<Vec<_>>(),
+        ["00000000", "00000001", "00000000"]
+    );
+}

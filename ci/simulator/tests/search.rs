@@ -112,6 +112,24 @@ fn a_bm1397_answers_the_genesis_midstate_with_the_bytes_of_the_vector() {
     assert_eq!(hex::encode_upper(found[0].response(&BM1397, 0, false).as_bytes()), "AA551DAC2B7C000087");
 }
 
+/// Register 8C counts 2^32 hashes: 2040 cores at 525 MHz make 249.4 times as many in a second.
+#[test]
+fn hashes_are_counted_at_the_rate_of_silicon() {
+    let mut chain = brought_up();
+    let count = |chain: &mut Chain| {
+        let read = Command::Read { target: Target::All, register: 0x8C };
+        match &chain.execute(read, usize::MAX)[..] {
+            [Effect::Answer(answer)] => u32::from_be_bytes(answer.as_bytes()[2..6].try_into().unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    chain.advance(1.0, 50.0);
+    assert_eq!(count(&mut chain), 0, "no job");
+    run(&mut chain, REAL_JOB);
+    chain.advance(1.0, 50.0);
+    assert_eq!(count(&mut chain), 249);
+}
+
 #[test]
 fn the_genesis_block_is_found_from_an_offset_below_it() {
     let mut chain = brought_up();

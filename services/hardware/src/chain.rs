@@ -7,6 +7,7 @@ mod bring_up;
 mod hashing;
 mod jobs;
 mod rolling;
+mod telemetry;
 
 use std::time::{Duration, Instant};
 

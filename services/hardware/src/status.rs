@@ -48,6 +48,7 @@ impl Status {
             chips_expected: chain.chips,
             ticket_bits: chain.base_bits + chain.ticket_bits,
             chip_celsius: f64::NAN,
+            die_celsius: f64::NAN,
             ..Default::default()
         });
         let status = HardwareStatus {
@@ -100,7 +101,7 @@ impl Status {
             status.stage = "fault".into();
             status.fault = reason.into();
             for chain in &mut status.chains {
-                (chain.chips_found, chain.mhz) = (0, 0.0);
+                (chain.chips_found, chain.mhz, chain.die_celsius) = (0, 0.0, f64::NAN);
             }
         });
         crate::notify::status(&format!("fault: {reason}"));

@@ -5,10 +5,15 @@
 
 mod bench;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use adit_simulator::{BM1362, BM1366, BM1368, BM1387, BM1397, Event, Fault, Model};
-use bench::{Bench, QUICK, machine, zero_bits};
+use adit_bus::hardware::HardwareStatus;
+use adit_simulator::{BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Event, Fault, Model};
+use adit_work::frame::{FromHardware, Nonce, Work};
+use bench::{Bench, QUICK, machine, work, zero_bits};
 
 /// How the simulated machine has come through the start-up.
 struct Expected {
@@ -27,6 +32,8 @@ const ULTRA: Expected =
     Expected { profile: "bench-ultra", model: &BM1366, chips: 1, mhz: 485.0, baud: 1_041_666 };
 const S19_XP: Expected =
     Expected { profile: "bench-bm1366", model: &BM1366, chips: 110, mhz: 475.0, baud: 1_041_666 };
+const S21_PRO: Expected =
+    Expected { profile: "bench-bm1370", model: &BM1370, chips: 65, mhz: 600.0, baud: 3_125_000 };
 const MAX: Expected =
     Expected { profile: "bench-max", model: &BM1397, chips: 1, mhz: 425.0, baud: 3_125_000 };
 const S17: Expected =
@@ -54,6 +61,9 @@ async fn brings_up_and_hashes(expected: &Expected) {
 
     let mut miner = bench.miner().await;
     let nonces = miner.mine(1, 1, 12).await;
+    // A nonce is recorded when it has left, which the driver may be told of sooner.
+    let recorded = |nonce: &Nonce| finders(&bench).contains_key(&format!("{:08x}", nonce.nonce));
+    bench.until("a record of every nonce", |_| nonces.iter().all(|(nonce, _)| recorded(nonce))).await;
     let finders = finders(&bench);
     let mut chips = HashSet::new();
     let mut versions = HashSet::new();
@@ -108,6 +118,11 @@ async fn a_chain_of_110_bm1366_hashes_and_every_nonce_names_its_chip() {
 }
 
 #[tokio::test]
+async fn a_chain_of_65_bm1370_hashes_and_every_nonce_names_its_chip() {
+    brings_up_and_hashes(&S21_PRO).await;
+}
+
+#[tokio::test]
 async fn a_single_bm1397_hashes_versions_that_the_driver_rolls() {
     brings_up_and_hashes(&MAX).await;
 }
@@ -132,4 +147,65 @@ async fn chips_missing_at_the_far_end_are_counted_and_the_chain_is_not_run() {
     bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
     bench.simulator.fault(Fault::MissingChips(0));
     bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+#[tokio::test]
+async fn dies_of_bm1368_tell_their_temperature_and_their_hashes() {
+    let bench = machine("bench-bm1368", &BM1368, 108, &[]);
+    let _driver = bench.drive();
+    let told = |status: &HardwareStatus| {
+        let chain = &status.chains[0];
+        !chain.die_celsius.is_nan() && chain.chip_hashes > 0
+    };
+    let mut miner = bench.miner().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    miner.mine(1, 1, 1).await;
+    let status = bench.until_status("telemetry", told).await;
+    let (die, truth) = (status.chains[0].die_celsius, bench.state().celsius.chip);
+    assert!((die - truth).abs() < 10.0, "{die} °C, {truth} °C");
+    assert_eq!((status.chains[0].impossible, status.chains[0].chip_errors), (0, 0));
+}
+
+#[tokio::test]
+async fn errors_that_chips_count_are_in_the_status() {
+    let bench = machine("bench-bm1397", &BM1397, 48, &[]);
+    let _driver = bench.drive();
+    let mut miner = bench.miner().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    bench.simulator.fault(Fault::WrongNonces(3));
+    miner.mine(1, 1, 4).await;
+    bench.until_status("errors", |status| status.chains[0].chip_errors == 3).await;
+}
+
+/// Four versions are one job: the next work goes out when the chips are through with it, long before the interval of works.
+#[tokio::test]
+async fn a_work_of_few_versions_is_followed_as_soon_as_they_are_used_up() {
+    let bench = machine("bench-max", &BM1397, 1, &[("work_interval_ms = 1000", "work_interval_ms = 60000")]);
+    let _driver = bench.drive();
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let miner = bench.miner().await;
+    for sequence in 1..=2 {
+        miner.send(Work { version_mask: 0x0000_6000, ..work(1, sequence) });
+    }
+    bench.until("the second work", |truth| truth.chain.jobs == 2).await;
+    let status = bench.until_status("two works", |status| status.chains[0].works_sent == 2).await;
+    assert_eq!(status.chains[0].impossible, 0);
+}
+
+#[tokio::test]
+async fn versions_of_an_older_generation_are_rolled_no_further() {
+    let bench = machine("bench-max", &BM1397, 1, &[]);
+    let _driver = bench.drive();
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let mut miner = bench.miner().await;
+    miner.send(work(1, 1));
+    bench.until("jobs of one work", |truth| truth.chain.jobs >= 3).await;
+    // One version, so one job; and credit says that it is on the wire.
+    miner.send(Work { version_mask: 0, ..work(2, 1) });
+    let written = FromHardware::Credit { chain: 0, generation: 2, sequence: 3 };
+    while miner.receive().await != written {}
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let jobs = bench.state().chain.jobs;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(bench.state().chain.jobs, jobs, "a job each 200 ms before");
 }

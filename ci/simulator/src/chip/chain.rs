@@ -101,6 +101,24 @@ impl Chain {
         effects
     }
 
+    /// Time passes: chips that have a job count what they hash, and all feel the heat.
+    pub fn advance(&mut self, seconds: f64, celsius: f64) {
+        let hashing = self.job.is_some();
+        for chip in &mut self.chips {
+            chip.feel(celsius);
+            if hashing {
+                chip.hash_for(seconds);
+            }
+        }
+    }
+
+    /// This chip found one of its own hashes wrong.
+    pub fn found_one_wrong(&mut self, chip: usize) {
+        if let Some(chip) = self.chips.get_mut(chip) {
+            chip.found_one_wrong();
+        }
+    }
+
     /// What the chips would search now; `None` when there is no job or no chip that hashes.
     pub fn work(&self, reachable: usize, base_bits: u32) -> Option<Work> {
         let job = self.job.clone()?;

@@ -73,6 +73,8 @@ pub struct Model {
     pub(crate) baud_register: u8,
     pub nonce: NonceLayout,
     pub(crate) family: Family,
+    /// The die's thermometer is behind registers 0xB0 and 0xB4.
+    pub(crate) thermometer: bool,
     /// Registers that exist, with their values after reset.
     pub(crate) registers: &'static [(u8, u32)],
 }
@@ -120,6 +122,7 @@ pub const BM1370: Model = Model {
     baud_register: reg::UART_BAUD,
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x0B, cores_released: 0x0000_01F0, report_quarters: true },
+    thermometer: false,
     registers: &[
         (0x00, 0),
         (0x04, 0),
@@ -169,6 +172,7 @@ pub const BM1366: Model = Model {
     baud_register: reg::UART_BAUD,
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x05, cores_released: 0x0000_01F0, report_quarters: false },
+    thermometer: false,
     registers: BM1368.registers,
 };
 
@@ -189,6 +193,7 @@ pub const BM1368: Model = Model {
     baud_register: reg::UART_BAUD,
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x0B, cores_released: 0x0000_01F0, report_quarters: false },
+    thermometer: true,
     registers: &[
         (0x00, 0),
         (0x04, 0),
@@ -238,6 +243,7 @@ pub const BM1362: Model = Model {
     baud_register: reg::UART_BAUD,
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x05, cores_released: 0x0000_0002, report_quarters: false },
+    thermometer: false,
     registers: &[
         (0x00, 0),
         (0x04, 0),

@@ -1,6 +1,7 @@
 //! One chip: its address, its registers, its cores.
 
 use super::model::{Family, Model, NonceSpace};
+use super::own::Own;
 use super::registers as reg;
 use super::{TicketMask, pll};
 use crate::wire::{Dialect, Response};
@@ -62,6 +63,7 @@ pub(crate) struct Chip {
     cores: CoreRegisters,
     /// Cores of a BM1387 that jobs have woken.
     pub(super) woken: u32,
+    pub(super) own: Own,
     pub(crate) mhz: Option<f64>,
 }
 
@@ -76,6 +78,7 @@ impl Chip {
             values: model.registers.iter().map(|&(_, value)| value).collect(),
             cores: CoreRegisters::default(),
             woken: 0,
+            own: Own::default(),
             mhz: None,
         }
     }
@@ -97,7 +100,7 @@ impl Chip {
                 u32::from(self.model.id) << 16 | u32::from(self.model.id_extra) << 8 | u32::from(self.address)
             }
             _ if register == self.model.pll_register && self.mhz.is_some() => self.values[slot] | PLL_LOCKED,
-            _ => self.values[slot],
+            _ => self.own(register).unwrap_or(self.values[slot]),
         })
     }
 
@@ -108,6 +111,7 @@ impl Chip {
             return Err("write to the chip id");
         }
         self.values[slot] = value;
+        self.control_thermometer(register, value);
         let rolls_versions = matches!(self.model.family, Family::Bm1362 { .. });
         match register {
             _ if register == self.model.pll_register => self.lock(),

@@ -85,7 +85,7 @@ impl Chain<'_> {
     async fn check_addresses(&mut self) -> Result<(), ChainFault> {
         let heard = self.count(self.chip.generation.read(Target::All, register::CHIP_ID).as_bytes()).await?;
         let chips = self.profile.chips;
-        let all = (0..chips).all(|place| heard.has(adit_asic::address(place, chips)));
+        let all = (0..chips).all(|place| heard.has(self.chip.address(place, chips)));
         if all { Ok(()) } else { Err(ChainFault::Addresses) }
     }
 

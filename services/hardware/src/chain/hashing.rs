@@ -10,6 +10,7 @@ use super::{
     Chain, ChainFault, Oddity,
     jobs::{Jobs, Versions},
     rolling::Rolling,
+    telemetry::Telemetry,
 };
 use crate::{notify, work_path::Epoch};
 
@@ -28,6 +29,7 @@ struct Hashing {
     version_mask: u32,
     /// Where the host rolls versions: the work whose turn it is.
     rolling: Option<Rolling>,
+    telemetry: Telemetry,
     heard: Instant,
     asked: Instant,
 }
@@ -55,6 +57,7 @@ impl Chain<'_> {
             due: now,
             version_mask: ROLLED_BITS,
             rolling: None,
+            telemetry: Telemetry::new(self.chip, self.profile.chips, now),
             heard: now,
             asked: now,
         };
@@ -63,6 +66,11 @@ impl Chain<'_> {
             if now >= hashing.heard.max(hashing.asked) + ASK_AFTER {
                 self.ask(&mut hashing, now).await?;
                 self.path.announce();
+            }
+            if hashing.telemetry.due().is_some_and(|due| now >= due)
+                && let Some(question) = hashing.telemetry.ask(now)
+            {
+                self.port.write(question.as_bytes()).await?;
             }
             let waiting = self.path.next(self.index);
             if let Some((epoch, work)) = waiting
@@ -80,7 +88,10 @@ impl Chain<'_> {
                 hashing.rolling.as_ref().filter(|rolling| rolling.exhausted()).map(|rolling| rolling.due);
             let next_work = waiting.map(|_| used_up.unwrap_or(hashing.due).min(hashing.due));
             let asking = hashing.heard.max(hashing.asked) + ASK_AFTER;
-            let wake = [next_work, next_job].into_iter().flatten().fold(asking, Instant::min);
+            let wake = [next_work, next_job, hashing.telemetry.due()]
+                .into_iter()
+                .flatten()
+                .fold(asking, Instant::min);
             let (path, index) = (self.path, self.index);
             tokio::select! {
                 biased;
@@ -149,10 +160,11 @@ impl Chain<'_> {
     fn hear(&mut self, hashing: &mut Hashing, response: Response, received_us: u64) {
         hashing.heard = Instant::now();
         match response {
-            // Of a job that woke cores.
-            Response::Nonce { .. } if hashing.jobs.is_empty() && self.opens_cores() => {}
             Response::Nonce { nonce, excess, job, version_bits } => {
                 let report = self.chip.nonce_report(nonce, excess, job, version_bits);
+                if hashing.jobs.is_unused(report.job) && self.starts_with_dummies() {
+                    return;
+                }
                 match hashing.jobs.resolve(self.index, self.profile.chips, &report, received_us) {
                     Ok((path, nonce)) => {
                         self.path.nonce(path, nonce);
@@ -164,12 +176,23 @@ impl Chain<'_> {
             // The answer to `ask`.
             Response::Register { value, register: register::CHIP_ID, .. }
                 if value >> 16 == u32::from(self.chip.id) => {}
-            Response::Register { .. } => self.impossible(Oddity::Register, "an answer to no question"),
+            Response::Register { value, chip, register } => {
+                let telemetry = &mut hashing.telemetry;
+                let mut known = false;
+                self.status.chain(self.index, |status| {
+                    known = telemetry.hear(register, chip, value, status);
+                });
+                if !known {
+                    self.impossible(Oddity::Register, "an answer to no question");
+                }
+            }
         }
     }
 
-    fn opens_cores(&self) -> bool {
-        self.chip.init.iter().any(|step| matches!(step, Step::OpenCores { .. }))
+    /// The start-up has jobs in it, in which chips find nonces, too.
+    fn starts_with_dummies(&self) -> bool {
+        let dummy = |step: &Step| matches!(step, Step::OpenCores { .. } | Step::DummyJob);
+        self.chip.start_up(self.profile.domains).iter().any(dummy)
     }
 
     /// Asks the chips who they are when they have been quiet, which without work they rightly are.

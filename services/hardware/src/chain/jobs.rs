@@ -59,9 +59,9 @@ impl Jobs {
         id
     }
 
-    /// Nothing has been sent yet: what comes was found in jobs of the start-up.
-    pub(super) fn is_empty(&self) -> bool {
-        self.sent.iter().all(Option::is_none)
+    /// No work has had this id yet: a nonce for it was found in a dummy job of the start-up, where there was one.
+    pub(super) fn is_unused(&self, job: u8) -> bool {
+        self.sent[self.chip.job_slot(job)].is_none()
     }
 
     /// The nonce frame for a report, and the holder of the work path whose work it was. Errors: why the report cannot be.
@@ -166,8 +166,9 @@ mod tests {
     #[test]
     fn a_midstate_that_the_job_did_not_have_is_impossible() {
         let mut jobs = Jobs::new(&BM1387);
-        assert!(jobs.is_empty());
+        assert!(jobs.is_unused(0));
         jobs.add(EPOCH, 1, Versions::Midstates(Few { all: [7; 4], count: 1 }));
+        assert!(!jobs.is_unused(3) && jobs.is_unused(4));
         let report = |job| BM1387.nonce_report([0; 4], 0, job, 0);
         assert_eq!(jobs.resolve(0, 63, &report(0), 0).unwrap().1.version, 7);
         assert!(matches!(jobs.resolve(0, 63, &report(1), 0), Err((Oddity::Version, _))));

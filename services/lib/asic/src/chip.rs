@@ -1,9 +1,9 @@
 //! A chip as a row of data: what the rows say. The rows themselves are in [`crate::models`].
 
 use crate::{
-    Frame, Job, KiloHertz, MidstateJob, OutOfRange, Pll, PllLimits, Width,
+    Frame, Job, KiloHertz, MidstateJob, OutOfRange, Pll, PllLimits, Telemetry, Width,
     command::{Generation, Target},
-    init::Step,
+    init::{DOMAINS_WITHOUT_RELAY, Step},
     models::CHIPS,
     nonce::{ChipField, NonceFields},
     register::{self, CRYSTAL_HZ},
@@ -25,14 +25,18 @@ pub struct Chip {
     pub small_cores: u32,
     pub work: WorkLayout,
     pub nonce: NonceFields,
+    pub spacing: Spacing,
     pub pll: PllLimits,
     pub pll_writes: PllWrites,
     pub ticket_mask: u8,
     pub uart: Uart,
     /// [`register::HASH_COUNTING`]: the factory's value, a little shorter than the share of nonces of one chip; 0 where nobody sets it and a job ends with the next one.
     pub hash_counting: u32,
+    pub telemetry: Telemetry,
     /// Start-up in captured order.
     pub init: &'static [Step],
+    /// Of boards that relay between their domains, where that was captured by itself.
+    pub board_init: Option<&'static [Step]>,
 }
 
 /// What a chip takes as work.
@@ -49,6 +53,15 @@ pub enum WorkLayout {
     },
     /// Midstates, up to four: the host rolls versions. The job byte rises by four.
     Midstates,
+}
+
+/// How far apart addresses are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// 256 / chips, rounded down, as ESP-Miner and cgminer do it. Most boards have so many chips that it is a power of two, too.
+    Even,
+    /// 256 / chips, with the chips rounded up to a power of two: as captured from 65 chips.
+    PowerOfTwo,
 }
 
 /// How the clock is set.
@@ -161,7 +174,7 @@ impl Chip {
         match self.nonce.chip {
             ChipField::Offset => Some(((((wire >> 9) & 0xffff) * u32::from(chips)) >> 16) as u16),
             ChipField::Address(field) => {
-                let place = u16::from(field.of(wire)) / u16::from(address_step(chips));
+                let place = u16::from(field.of(wire)) / u16::from(self.address_step(chips));
                 let last = chips.checked_sub(1)?;
                 // Where no register ends a sweep, the last chip may run on behind its share.
                 let runs_on = self.hash_counting == 0;
@@ -178,8 +191,30 @@ impl Chip {
         }
         // A core tries two nonces per hash clock.
         let ticks = 2 * (u64::from(self.hash_counting) + SWEEP_OVERRUN);
-        let share = self.nonce.share(chips);
+        let share = self.share(chips);
         Some(KiloHertz(u32::try_from(share * u64::from(CRYSTAL_HZ / 1000) / ticks).unwrap_or(u32::MAX)))
+    }
+
+    /// Distance of the addresses of neighbours on a chain of at most 256 chips.
+    pub fn address_step(&self, chips: u16) -> u8 {
+        let chips = match self.spacing {
+            Spacing::Even => chips.max(1),
+            Spacing::PowerOfTwo => chips.max(1).next_power_of_two(),
+        };
+        (256 / chips).clamp(1, 255) as u8
+    }
+
+    /// The address that the chip at `place` of a chain of `chips` is given.
+    pub fn address(&self, place: u16, chips: u16) -> u8 {
+        (place * u16::from(self.address_step(chips))) as u8
+    }
+
+    /// Nonces of one core that each of `chips` may try.
+    fn share(&self, chips: u16) -> u64 {
+        match self.nonce.chip {
+            ChipField::Address(_) => u64::from(self.address_step(chips)) << self.nonce.counter_bits,
+            ChipField::Offset => (1 << self.nonce.counter_bits) / u64::from(chips.max(1)),
+        }
     }
 
     /// The setting nearest to a frequency and the frames that set it on all chips, [`PllWrites::gap_ms`] apart.
@@ -207,21 +242,26 @@ impl Chip {
 
     /// Microseconds in which each of `chips` at `frequency` has searched so many midstates through: a core tries one nonce of one of them a clock.
     pub fn midstates_us(&self, chips: u16, midstates: u32, frequency: KiloHertz) -> u64 {
-        self.nonce.share(chips) * u64::from(midstates) * 1000 / u64::from(frequency.0.max(1))
+        self.share(chips) * u64::from(midstates) * 1000 / u64::from(frequency.0.max(1))
+    }
+
+    /// The start-up of a board of so many domains.
+    pub fn start_up(&self, domains: u16) -> &'static [Step] {
+        self.board_init.filter(|_| domains > DOMAINS_WITHOUT_RELAY).unwrap_or(self.init)
+    }
+
+    /// A job of zeros, see [`Step::DummyJob`].
+    pub(crate) fn dummy_job(&self) -> Frame {
+        let zeros = [0; 32];
+        let mut id = 0;
+        while self.next_job(id) != 0 {
+            id = self.next_job(id);
+        }
+        self.job_frame(&Job { id, version: 0, prev_hash: &zeros, merkle_root: &zeros, ntime: 0, nbits: 0 })
     }
 
     /// A job that wakes a core, see [`Step::OpenCores`].
     pub(crate) fn opening_job(&self, id: u8) -> Frame {
         MidstateJob::to_open_a_core(id).encode(self.generation)
     }
-}
-
-/// The address that the chip at `place` of a chain of `chips` is given.
-pub fn address(place: u16, chips: u16) -> u8 {
-    (place * u16::from(address_step(chips))) as u8
-}
-
-/// Distance of the addresses of neighbours when `chips` share the 256 addresses evenly. A chain has at most 256 chips.
-pub(crate) fn address_step(chips: u16) -> u8 {
-    (256 / chips.max(1)).clamp(1, 255) as u8
 }

@@ -1,11 +1,8 @@
 //! A chain's start-up: a chip's list of [`Step`]s, and what it means for one chain ([`actions`]).
 
-use crate::{
-    Chip, Frame, KiloHertz, OutOfRange,
-    chip::{address, address_step},
-    command::Target,
-    register,
-};
+use std::{num::NonZeroU16, ops::RangeInclusive};
+
+use crate::{Chip, Frame, KiloHertz, OutOfRange, Uart, command::Target, register};
 
 /// One step of a chip's start-up, as data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +16,8 @@ pub enum Step {
     /// For every address of the chain's distance, also those behind its end: nobody takes them. Source: captures of two long chains.
     SetAddresses,
     TicketMask,
+    /// The last chip of every domain.
+    LastOfDomains(u8, u32),
     /// Both ends of every domain, on boards of more than nine; else only the nearest chip, with `first_chip` where firmware is known to write it.
     UartRelay {
         first_chip: Option<u32>,
@@ -33,8 +32,14 @@ pub enum Step {
         cores: u8,
         gap_ms: u32,
     },
+    /// A job of zeros, before anything searches.
+    DummyJob,
+    /// Each chip's share of the nonces.
+    NonceOffsets,
     /// Chips first, at the old rate, then the host.
     Baud,
+    /// Likewise, with another rest of the register than the chip's own.
+    BaudWith(u32),
 }
 
 /// What a chain is set up for.
@@ -82,7 +87,7 @@ pub enum Action {
 const BAUD_CHANGE_MS: u32 = 60;
 
 /// Boards of so many domains work without a relay. Source: what factory test tools do, `docs/asic.md`.
-const DOMAINS_WITHOUT_RELAY: u16 = 9;
+pub(crate) const DOMAINS_WITHOUT_RELAY: u16 = 9;
 
 /// The start-up of a chain, in order. Errors when a frequency of the ramp cannot be set.
 pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
@@ -90,12 +95,15 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
     let command = chip.generation;
     let all = |register, value| Action::Send(command.write(Target::All, register, value));
     let chips = setup.chips;
-    for step in chip.init {
+    let one = |place, register, value| {
+        Action::Send(command.write(Target::Chip(chip.address(place, chips)), register, value))
+    };
+    for step in chip.start_up(setup.domains).iter().chain(chip.telemetry.start) {
         match *step {
             Step::WriteAll(register, value) => actions.push(all(register, value)),
             Step::EachChip(writes) => {
                 for place in 0..chips {
-                    let target = Target::Chip(address(place, chips));
+                    let target = Target::Chip(chip.address(place, chips));
                     let write = |(register, value): &(u8, u32)| command.write(target, *register, *value);
                     actions.extend(writes.iter().map(write).map(Action::Send));
                     if setup.chip_gap_ms > 0 {
@@ -111,26 +119,34 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             }
             Step::ChainInactive => actions.push(Action::Send(command.chain_inactive())),
             Step::SetAddresses => {
-                let slots = 0..256 / u16::from(address_step(chips));
-                actions.extend(slots.map(|place| Action::Send(command.set_address(address(place, chips)))));
+                let slots = 0..256 / u16::from(chip.address_step(chips));
+                actions
+                    .extend(slots.map(|place| Action::Send(command.set_address(chip.address(place, chips)))));
             }
             Step::TicketMask => {
                 actions.push(all(chip.ticket_mask, register::ticket_mask(setup.ticket_bits)));
             }
+            Step::LastOfDomains(register, value) => {
+                let last = domains(setup).map(|domain| *domain.end());
+                actions.extend(last.map(|place| one(place, register, value)));
+            }
             Step::UartRelay { first_chip } => {
-                let write = |place, value| {
-                    let target = Target::Chip(address(place, chips));
-                    Action::Send(command.write(target, register::UART_RELAY, value))
-                };
                 if setup.domains > DOMAINS_WITHOUT_RELAY {
-                    let size = (chips / setup.domains).max(1);
-                    for first in (0..chips).step_by(size.into()) {
-                        let value = register::uart_relay(chips - first);
-                        let last = (first + size - 1).min(chips - 1);
-                        actions.extend([first, last].map(|place| write(place, value)));
+                    for domain in domains(setup) {
+                        let value = register::uart_relay(chips - domain.start());
+                        let ends = [*domain.start(), *domain.end()];
+                        actions.extend(ends.map(|place| one(place, register::UART_RELAY, value)));
                     }
                 } else if let Some(value) = first_chip {
-                    actions.push(write(0, value));
+                    actions.push(one(0, register::UART_RELAY, value));
+                }
+            }
+            Step::DummyJob => actions.push(Action::Send(chip.dummy_job())),
+            Step::NonceOffsets => {
+                if let Some(count) = NonZeroU16::new(chips) {
+                    let offset =
+                        |place| one(place, register::NONCE_OFFSET, register::nonce_offset(place, count));
+                    actions.extend((0..chips).map(offset));
                 }
             }
             Step::Ramp => {
@@ -155,8 +171,9 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
                 }
             }
             Step::HashCounting => actions.push(all(register::HASH_COUNTING, chip.hash_counting)),
-            Step::Baud => {
-                let uart = chip.uart;
+            Step::Baud | Step::BaudWith(_) => {
+                let rest = if let Step::BaudWith(rest) = *step { rest } else { chip.uart.rest };
+                let uart = Uart { rest, ..chip.uart };
                 if let Some(divider) = setup.baud_divider {
                     actions.push(all(uart.register, uart.value(divider)));
                     actions.push(Action::Wait { ms: BAUD_CHANGE_MS });
@@ -168,6 +185,13 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
         }
     }
     Ok(actions)
+}
+
+/// First and last chip of each domain.
+fn domains(setup: &Setup) -> impl Iterator<Item = RangeInclusive<u16>> {
+    let chips = setup.chips;
+    let size = (chips / setup.domains.max(1)).max(1);
+    (0..chips).step_by(size.into()).map(move |first| first..=(first + size).min(chips) - 1)
 }
 
 impl Ramp {

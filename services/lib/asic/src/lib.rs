@@ -15,9 +15,10 @@ mod nonce;
 mod pll;
 pub mod register;
 mod response;
+mod telemetry;
 mod version;
 
-pub use chip::{Chip, NonceReport, PllWrites, Uart, WorkLayout, address};
+pub use chip::{Chip, NonceReport, PllWrites, Spacing, Uart, WorkLayout};
 pub use crc::{crc5, crc16};
 pub use frame::Frame;
 pub use job::{Job, MOST_MIDSTATES, MidstateJob};
@@ -25,4 +26,5 @@ pub use models::{BM1362, BM1366, BM1368, BM1370, BM1387, BM1397};
 pub use nonce::{ChipField, Field, NonceFields};
 pub use pll::{KiloHertz, OutOfRange, Pll, PllEncoding, PllLimits};
 pub use response::{Counters, Parser, Response, Width};
+pub use telemetry::{Quantity, Telemetry};
 pub use version::{ROLLED_BITS, nth_version, rolled_version, versions};

@@ -1,7 +1,5 @@
 //! What a nonce tells about its finder: fields of the nonce read most significant byte first, as it comes over the wire.
 
-use crate::chip::address_step;
-
 /// Some bits of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {
@@ -67,12 +65,4 @@ impl NonceFields {
         chip: ChipField::Address(Field { lowest: 24, bits: 8 }),
         counter_bits: 17,
     };
-
-    /// Nonces of one core that each of `chips` may try.
-    pub(crate) fn share(&self, chips: u16) -> u64 {
-        match self.chip {
-            ChipField::Address(_) => u64::from(address_step(chips)) << self.counter_bits,
-            ChipField::Offset => (1 << self.counter_bits) / u64::from(chips.max(1)),
-        }
-    }
 }

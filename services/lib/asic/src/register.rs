@@ -20,6 +20,8 @@ pub const UART_RELAY: u8 = 0x2c;
 pub const CORE_MAILBOX: u8 = 0x3c;
 pub const ANALOG_MUX: u8 = 0x54;
 pub const IO_DRIVER: u8 = 0x58;
+/// The pads of the ring oscillators; one word switches them off.
+pub const RING_OSCILLATOR: u8 = 0x68;
 /// Version rolling; bit 31 also switches responses to eleven bytes.
 pub const MIDSTATE_CONFIG: u8 = 0xa4;
 pub const SOFT_RESET: u8 = 0xa8;

@@ -242,6 +242,13 @@ fn the_accepted_share_is_rebuilt_from_job_frame_and_response() {
         hash.reverse();
         hex::encode(hash)
     };
+    // Excess difficulty: 46 zero bits, of which the mask of 256 asks for 40.
+    assert_eq!((hash(version).trim_start_matches('0').len(), report.excess), (64 - 11, 2 * (46 - 40)));
+    assert_eq!(
+        report.version_bits & 0x0f,
+        u16::from(report.small_core),
+        "the version slot is the sub-core's"
+    );
     assert_eq!(hash(version), "0000000000023704cface997bcf7388694ea43dae96c51d80658687a7d8827fe");
     assert!(hash(job.version).starts_with("6e517123a748"));
 }

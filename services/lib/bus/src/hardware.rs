@@ -51,6 +51,11 @@ pub struct ChainStatus {
     pub crc_errors: u64,
     /// Responses that cannot be: unknown job, unknown register, chip that is not there.
     pub impossible: u64,
+    /// Hashes in units of 2^32 that the chips counted themselves, and those of them that they found wrong; 0 where chips do not say.
+    pub chip_hashes: u64,
+    pub chip_errors: u64,
+    /// °C of the hottest die, by the chips' own thermometers; NaN where chips have none.
+    pub die_celsius: f64,
 }
 
 /// `org.adit.Hardware1.Status`: read only.

@@ -21,6 +21,7 @@ pub const BM1397: Model = Model {
     baud_register: reg::MISC_CONTROL,
     nonce: NonceLayout { counter_bits: 22, counter_shift: 0, address_shift: 14, core_shift: 22 },
     family: Family::Bm1397,
+    thermometer: false,
     registers: &[
         (0x00, 0),
         (0x04, 0x8000_0000),
@@ -75,6 +76,7 @@ pub const BM1387: Model = Model {
     baud_register: 0x1C,
     nonce: NonceLayout { counter_bits: 25, counter_shift: 7, address_shift: 17, core_shift: 0 },
     family: Family::Bm1387,
+    thermometer: false,
     registers: &[
         (0x00, 0),
         (0x08, 0),

@@ -1,33 +1,46 @@
 //! Chips that take whole headers and roll versions themselves.
 
 use crate::{
-    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Uart, Width, WorkLayout,
+    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Spacing, Telemetry, Uart, Width, WorkLayout,
     command::Generation,
     init::Step,
     register::{
-        ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, PLL, SOFT_RESET, TICKET_MASK, UART_BAUD,
+        ANALOG_B9, ANALOG_MUX, CORE_MAILBOX, IO_DRIVER, MISC_CONTROL, PLL, RING_OSCILLATOR, SOFT_RESET,
+        TICKET_MASK, UART_BAUD,
     },
 };
 
-const PLL_WRITES: PllWrites = PllWrites { register: PLL, before: None, times: 1, gap_ms: 0 };
-
-/// As captured from an S19j Pro and a Bitaxe; an S21 Pro has 01300000, and what bit 28 means is unknown.
-const UART: Uart = Uart { register: UART_BAUD, rest: 0x1130_0000, sets_more: false };
+/// What they have in common, or most of them.
+const FAMILY: Chip = Chip {
+    name: "",
+    id: 0,
+    generation: Generation::New,
+    responses: Width::Eleven,
+    small_cores: 0,
+    work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
+    nonce: NonceFields::ADDRESS,
+    spacing: Spacing::Even,
+    pll: PllLimits { feedback: 0..=0, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
+    pll_writes: PllWrites { register: PLL, before: None, times: 1, gap_ms: 0 },
+    ticket_mask: TICKET_MASK,
+    // As captured from an S19j Pro and a Bitaxe; an S21 Pro has 01300000, and what bit 28 means is unknown.
+    uart: Uart { register: UART_BAUD, rest: 0x1130_0000, sets_more: false },
+    hash_counting: 0,
+    telemetry: Telemetry::COUNTERS,
+    init: &[],
+    board_init: None,
+};
 
 /// BM1362: Antminer S19j Pro. Start-up as captured from a chain of 126, in 42 domains of three; stock firmware sets up nothing at the borders of domains.
 pub static BM1362: Chip = Chip {
     name: "BM1362",
     id: 0x1362,
-    generation: Generation::New,
-    responses: Width::Eleven,
     small_cores: 514,
     pll: PllLimits { feedback: 16..=250, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
-    pll_writes: PLL_WRITES,
-    ticket_mask: TICKET_MASK,
-    uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x1381,
+    telemetry: Telemetry::NONE,
     init: &[
         Step::VersionRolling,
         Step::CountChips,
@@ -54,6 +67,7 @@ pub static BM1362: Chip = Chip {
         Step::HashCounting,
         Step::VersionRolling,
     ],
+    ..FAMILY
 };
 
 /// BM1366: Antminer S19 XP and S19k Pro, Bitaxe Ultra. Start-up as ESP-Miner does it for one to six chips, which follows a capture of an S19 XP; UART relay of long chains by the rule of [`Step::UartRelay`].
@@ -61,13 +75,8 @@ pub static BM1362: Chip = Chip {
 pub static BM1366: Chip = Chip {
     name: "BM1366",
     id: 0x1366,
-    generation: Generation::New,
-    responses: Width::Eleven,
     small_cores: 894,
     pll: PllLimits { feedback: 144..=235, vco_mhz: 1800..=3200, encoding: PllEncoding::Bm1362 },
-    pll_writes: PLL_WRITES,
-    ticket_mask: TICKET_MASK,
-    uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x115a,
@@ -98,22 +107,19 @@ pub static BM1366: Chip = Chip {
         Step::VersionRolling,
         Step::Baud,
     ],
+    ..FAMILY
 };
 
 /// BM1368: Antminer S21 and T21, Bitaxe Supra. Start-up as ESP-Miner does it for one to six chips; no capture of a board of 108 is published.
 pub static BM1368: Chip = Chip {
     name: "BM1368",
     id: 0x1368,
-    generation: Generation::New,
-    responses: Width::Eleven,
     small_cores: 1276,
     pll: PllLimits { feedback: 144..=235, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
-    pll_writes: PLL_WRITES,
-    ticket_mask: TICKET_MASK,
-    uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::ADDRESS,
     hash_counting: 0x15a4,
+    telemetry: Telemetry::BM1368,
     init: &[
         Step::VersionRolling,
         Step::VersionRolling,
@@ -143,21 +149,27 @@ pub static BM1368: Chip = Chip {
         Step::VersionRolling,
         Step::Baud,
     ],
+    ..FAMILY
 };
 
-/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Source: `docs/asic.md`; start-up as captured from a single chip.
+/// Starts each chip's cores.
+const BM1370_CORES: &[(u8, u32)] = &[
+    (SOFT_RESET, 0x0007_01f0),
+    (MISC_CONTROL, 0xf000_c100),
+    (CORE_MAILBOX, 0x8000_8b00),
+    (CORE_MAILBOX, 0x8000_800c),
+    (CORE_MAILBOX, 0x8000_82aa),
+];
+
+/// BM1370: Antminer S21 Pro, Bitaxe Gamma. Start-ups as captured from a single chip and from a board of 65; what the job before the nonce offsets had in it is not known.
 pub static BM1370: Chip = Chip {
     name: "BM1370",
     id: 0x1370,
-    generation: Generation::New,
-    responses: Width::Eleven,
     small_cores: 2040,
     pll: PllLimits { feedback: 160..=239, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
-    pll_writes: PLL_WRITES,
-    ticket_mask: TICKET_MASK,
-    uart: UART,
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
     nonce: NonceFields::OFFSET,
+    spacing: Spacing::PowerOfTwo,
     hash_counting: 0x1eb5,
     init: &[
         Step::VersionRolling,
@@ -173,13 +185,7 @@ pub static BM1370: Chip = Chip {
         Step::WriteAll(CORE_MAILBOX, 0x8000_800c),
         Step::TicketMask,
         Step::WriteAll(IO_DRIVER, 0x0001_1111),
-        Step::EachChip(&[
-            (SOFT_RESET, 0x0007_01f0),
-            (MISC_CONTROL, 0xf000_c100),
-            (CORE_MAILBOX, 0x8000_8b00),
-            (CORE_MAILBOX, 0x8000_800c),
-            (CORE_MAILBOX, 0x8000_82aa),
-        ]),
+        Step::EachChip(BM1370_CORES),
         Step::WriteAll(ANALOG_B9, 0x0000_4480),
         Step::WriteAll(ANALOG_MUX, 0x0000_0002),
         Step::WriteAll(ANALOG_B9, 0x0000_4480),
@@ -189,4 +195,33 @@ pub static BM1370: Chip = Chip {
         Step::Baud,
         Step::VersionRolling,
     ],
+    board_init: Some(&[
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::VersionRolling,
+        Step::CountChips,
+        Step::WriteAll(SOFT_RESET, 0x0007_0000),
+        Step::WriteAll(MISC_CONTROL, 0xf000_c100),
+        Step::ChainInactive,
+        Step::SetAddresses,
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8b00),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_800c),
+        Step::TicketMask,
+        Step::WriteAll(IO_DRIVER, 0x0001_1111),
+        Step::LastOfDomains(IO_DRIVER, 0x0001_f111),
+        Step::WriteAll(RING_OSCILLATOR, 0x5aa5_5aa5),
+        Step::UartRelay { first_chip: None },
+        Step::BaudWith(0x0130_0000),
+        Step::EachChip(BM1370_CORES),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(ANALOG_MUX, 0x0000_0002),
+        Step::WriteAll(ANALOG_B9, 0x0000_4480),
+        Step::WriteAll(CORE_MAILBOX, 0x8000_8dee),
+        Step::Ramp,
+        Step::DummyJob,
+        Step::NonceOffsets,
+        Step::HashCounting,
+        Step::VersionRolling,
+    ]),
+    ..FAMILY
 };

@@ -1,7 +1,7 @@
 //! Chips that take midstates: the host rolls versions.
 
 use crate::{
-    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Uart, Width, WorkLayout,
+    Chip, NonceFields, PllEncoding, PllLimits, PllWrites, Spacing, Telemetry, Uart, Width, WorkLayout,
     command::Generation,
     init::Step,
     register::{CORE_MAILBOX, MISC_CONTROL, PLL, TICKET_MASK, UART_BAUD, bm1387, bm1397},
@@ -16,6 +16,7 @@ pub static BM1397: Chip = Chip {
     small_cores: 672,
     work: WorkLayout::Midstates,
     nonce: NonceFields::BM1397,
+    spacing: Spacing::Even,
     pll: PllLimits { feedback: 60..=200, vco_mhz: 750..=3200, encoding: PllEncoding::Bm1397 },
     pll_writes: PllWrites {
         register: PLL,
@@ -26,6 +27,7 @@ pub static BM1397: Chip = Chip {
     ticket_mask: TICKET_MASK,
     uart: Uart { register: MISC_CONTROL, rest: 0x0000_6031, sets_more: false },
     hash_counting: 0,
+    telemetry: Telemetry::BM1397,
     init: &[
         Step::CountChips,
         Step::Wait { ms: 20 },
@@ -43,6 +45,7 @@ pub static BM1397: Chip = Chip {
         Step::Ramp,
         Step::Baud,
     ],
+    board_init: None,
 };
 
 /// BM1387: Antminer S9. Start-up as Braiins' open firmware does it for 63 chips, but for the clock, which is raised in steps instead of at once.
@@ -56,12 +59,14 @@ pub static BM1387: Chip = Chip {
     small_cores: 114,
     work: WorkLayout::Midstates,
     nonce: NonceFields::BM1387,
+    spacing: Spacing::Even,
     pll: PllLimits { feedback: 32..=128, vco_mhz: 400..=3200, encoding: PllEncoding::Bm1387 },
     pll_writes: PllWrites { register: bm1387::PLL, before: None, times: 1, gap_ms: 0 },
     ticket_mask: bm1387::TICKET_MASK,
     // Clock inverted, cores gated, more than one midstate. Bit 30, "do not set the rate", is not set, as the open firmware has it when it changes the rate; its test bench has 40208180.
     uart: Uart { register: bm1387::MISC_CONTROL, rest: 0x0020_8080, sets_more: true },
     hash_counting: 0,
+    telemetry: Telemetry::NONE,
     init: &[
         Step::CountChips,
         Step::ChainInactive,
@@ -76,4 +81,5 @@ pub static BM1387: Chip = Chip {
         Step::TicketMask,
         Step::OpenCores { cores: 114, gap_ms: 10 },
     ],
+    board_init: None,
 };
