@@ -206,8 +206,18 @@ build_host_programs() {
     attended cargo build "${quiet[@]}" --locked --profile host "$@"
 }
 
+# cargo takes another clone's crate in this folder for ours when our files are older: a clone that comes after another compiles its own anew.
+leave_to_one_tree() {
+    local owner=$CARGO_TARGET_DIR/tree
+    [ "$(cat "$owner" 2>/dev/null)" != "$ROOT" ] || return 0
+    mkdir -p "$CARGO_TARGET_DIR"
+    rm -rf "$CARGO_TARGET_DIR"/*/.fingerprint/adit-*
+    printf '%s' "$ROOT" >"$owner"
+}
+
 setup() {
     install_packages
     install_rust
     begin_tidy
+    leave_to_one_tree
 }

@@ -90,7 +90,29 @@ impl<'a> CrossBuild<'a> {
         Ok((self.cache.subfolder(&name)?, name))
     }
 
+    /// cargo names what it built of a source tree by its path inside the tree, and takes it for fresh when the files are older: what
+    /// another tree left behind in this folder could pass for ours. So a tree that comes after another compiles its own crates anew.
+    fn leave_to_one_tree(&self, target_dir: &Path) -> Result<()> {
+        let owner = target_dir.join("tree");
+        let root = self.source.root().as_os_str().as_encoded_bytes();
+        if fs::read(&owner).is_ok_and(|last| last == root) {
+            return Ok(());
+        }
+        for target in [Path::new("release"), &Path::new(&self.target).join("release")] {
+            let fingerprints = target_dir.join(target).join(".fingerprint");
+            let Ok(entries) = fs::read_dir(&fingerprints) else { continue };
+            for entry in entries {
+                let entry = entry.at("reading", &fingerprints)?;
+                if entry.file_name().to_string_lossy().starts_with("adit-") {
+                    fs::remove_dir_all(entry.path()).at("removing", &entry.path())?;
+                }
+            }
+        }
+        fs::write(&owner, root).at("writing", &owner)
+    }
+
     fn run(&self, command: &str, packages: &[&str], target_dir: &Path) -> Result<()> {
+        self.leave_to_one_tree(target_dir)?;
         let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(
             || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
             PathBuf::from,

@@ -27,10 +27,12 @@ pub(crate) struct Process {
     ended: watch::Receiver<Option<String>>,
     watcher: Option<JoinHandle<()>>,
     output: PathBuf,
+    /// Deleted after the process has ended, and not before somebody could ask what it said last.
+    _folder: TempDir,
 }
 
 impl Process {
-    /// Starts `program` with `arguments` (paths as seen inside) in `chroot`. Its `folder`, which lies in the chroot's `/tmp`, goes with it.
+    /// Starts `program` with `arguments` (paths as seen inside) in `chroot`. Its `folder`, which lies in the chroot's `/tmp`, goes with the handle.
     pub(crate) async fn spawn(
         chroot: PathBuf,
         folder: TempDir,
@@ -56,12 +58,10 @@ impl Process {
                 report.send_replace(Some(
                     status.map_or_else(|error| error.to_string(), |status| status.to_string()),
                 ));
-                // The chain goes with the process.
-                drop(folder);
             })?
         };
         let pid = birth.await.map_err(|_| io::Error::other("the watching thread ended"))??;
-        Ok(Self { pid, kill, ended, watcher: Some(watcher), output })
+        Ok(Self { pid, kill, ended, watcher: Some(watcher), output, _folder: folder })
     }
 
     /// How it ended, when it did.
