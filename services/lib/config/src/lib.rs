@@ -10,12 +10,14 @@ mod error;
 mod ipv6;
 mod network;
 mod reader;
+mod roughtime;
 mod schema;
 mod secret;
 
-pub use address::PoolUrl;
+pub use address::{HostPort, PoolUrl};
 pub use error::{Errors, Problem};
 pub use ipv6::StaticIpv6;
 pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
+pub use roughtime::Roughtime;
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, VERSION};
 pub use secret::Secret;
