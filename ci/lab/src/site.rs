@@ -21,7 +21,7 @@ use tokio::{
 use crate::qemu::Unit;
 
 /// Where the unit's network (QEMU's user network) shows this computer's loopback.
-const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
+pub const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
 
 /// An address of the loopback whose port is free; QEMU takes it next, and says so if someone was quicker.
 fn free_address() -> Result<SocketAddr> {
@@ -104,6 +104,8 @@ pub struct RigInputs<'a> {
     pub control_tree: &'a Path,
     /// For sockets and the console's log.
     pub folder: &'a Path,
+    /// Further arguments for QEMU.
+    pub extra: &'a [String],
 }
 
 impl Rig {
@@ -132,6 +134,7 @@ impl Rig {
         }
         let monitor = at("monitor.sock");
         arguments.extend(["-qmp".to_owned(), qemu::monitor(&monitor)?]);
+        arguments.extend_from_slice(inputs.extra);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
         Ok(Self { simulator, unit, page, agent, monitor })
     }
