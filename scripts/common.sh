@@ -35,8 +35,25 @@ PACKAGES="build-essential ca-certificates curl xz-utils python3 python3-venv
     bc bison cpio flex gcc-aarch64-linux-gnu libelf-dev libssl-dev linux-source-6.12
     cryptsetup-bin device-tree-compiler e2fsprogs erofs-utils openssl u-boot-tools
     libubootenv-tool dosfstools fdisk mtools systemd util-linux debootstrap
-    qemu-system-arm u-boot-qemu dnsmasq-base chrony iproute2 prometheus python3-prometheus-client
+    qemu-system-arm u-boot-qemu dnsmasq-base iproute2 python3-prometheus-client
     python3-zeroconf"
+
+# Judges in tests whose packages would start a service, or take over this machine's clock: they are unpacked, not installed.
+JUDGES="chrony prometheus"
+unpack_judges() {
+    local package place
+    for package in $JUDGES; do
+        place=$ADIT_CACHE/judges/$package
+        if [ ! -d "$place" ]; then
+            say "unpacking $package from Debian"
+            rm -rf "$place.part" && mkdir -p "$place.part"
+            (cd "$place.part" && apt-get -qq download "$package" 2>/dev/null && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) ||
+                die "Debian's package $package could not be fetched: does apt-get update work?"
+            mv "$place.part" "$place"
+        fi
+        PATH=$place/usr/sbin:$place/usr/bin:$PATH
+    done
+}
 
 # U-Boot before these trusts a list of signed nodes that the signature does not cover (CVE-2026-46728): Debian 12's and 13's first fixed ones.
 uboot_is_fixed() {
