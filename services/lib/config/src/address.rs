@@ -1,6 +1,9 @@
-//! Where work comes from: a pool at `stratum+tcp://host:port`, or a Bitcoin node at `http://host:port`.
+//! Where work comes from: a pool at `stratum+tcp://host:port`, or a Bitcoin node at `http://host:port`; and where other servers are: `host`, `host:port`.
 
-use std::{fmt, net::Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// Ways to reach a pool that other miners know and this one does not yet.
 const OTHER_SCHEMES: [&str; 8] = [
@@ -109,23 +112,48 @@ impl PoolUrl {
             }
             (host, Some(port)) => (host, port),
         };
-        let plain = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let valid = match plain {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => is_host_name(host),
-        };
-        if !valid {
+        let Some(plain) = plain_host(host) else {
             return Err(format!("{host:?} is neither a host name nor an address; write {form}"));
-        }
-        // parse() alone would take a plus sign.
-        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-        match port.parse() {
-            Ok(port @ 1..) if digits => {
-                Ok(Self { scheme, host: plain.unwrap_or(host).to_ascii_lowercase(), port })
-            }
-            _ => Err(format!("{port:?} is not a port from 1 to 65535; write {usual}{host}:{usual_port}")),
+        };
+        match parse_port(port) {
+            Some(port) => Ok(Self { scheme, host: plain.to_ascii_lowercase(), port }),
+            None => Err(format!("{port:?} is not a port from 1 to 65535; write {usual}{host}:{usual_port}")),
         }
     }
+}
+
+/// A server by host name or address, and its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name in lower case, or address without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl HostPort {
+    /// `host`, `host:port`; an IPv6 address with a port stands in brackets.
+    pub(crate) fn parse(text: &str, default_port: u16) -> Option<Self> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(Self { host: address.to_string(), port: default_port });
+        }
+        let (host, port) = split_port(text);
+        let port = port.map_or(Some(default_port), parse_port)?;
+        Some(Self { host: plain_host(host)?.to_ascii_lowercase(), port })
+    }
+}
+
+/// A host name, an IPv4 address, or an IPv6 address that loses its brackets.
+fn plain_host(host: &str) -> Option<&str> {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok().then_some(address),
+        None => is_host_name(host).then_some(host),
+    }
+}
+
+/// 1 to 65535; parse() alone would take a plus sign.
+fn parse_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0)
 }
 
 /// Host and what follows its colon. Colons inside brackets belong to the host.

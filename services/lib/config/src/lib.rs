@@ -11,13 +11,15 @@ mod ipv6;
 mod network;
 mod payout;
 mod reader;
+mod roughtime;
 mod schema;
 mod secret;
 
-pub use address::{PoolUrl, Scheme};
+pub use address::{HostPort, PoolUrl, Scheme};
 pub use error::{Errors, Problem};
 pub use ipv6::StaticIpv6;
 pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
 pub use payout::PayoutAddress;
+pub use roughtime::Roughtime;
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, Solo, VERSION};
 pub use secret::Secret;

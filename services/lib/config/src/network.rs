@@ -8,17 +8,22 @@ use toml::{
 };
 
 use crate::{
-    address,
+    address::HostPort,
     ipv6::{self, StaticIpv6},
     reader::{self, Reader},
+    roughtime::Roughtime,
 };
 
 /// Most DNS servers: the C library asks no more than three of its file (`MAXNS` of musl and glibc).
 pub const MAX_DNS: usize = 3;
-/// Most time sources.
+/// Most time sources of each kind.
 pub const MAX_NTP: usize = 8;
+/// The port of NTP (RFC 5905).
+const NTP_PORT: u16 = 123;
 
-const KEYS: [&str; 8] = ["dhcp", "address", "gateway", "address6", "gateway6", "dns", "vlan", "ntp"];
+const KEYS: [&str; 9] =
+    ["dhcp", "address", "gateway", "address6", "gateway6", "dns", "vlan", "ntp", "roughtime"];
+const ROUGHTIME_EXAMPLE: &str = "\"time.example.com:5319 PUBLIC-KEY-IN-BASE64\"";
 const PREFIX: &str = "network.";
 const ADDRESS_EXAMPLE: &str = "\"192.168.1.20/24\"";
 const GATEWAY_EXAMPLE: &str = "\"192.168.1.1\"";
@@ -33,8 +38,10 @@ pub struct Network {
     pub dns: Vec<IpAddr>,
     /// 802.1Q tag, 1 to 4094.
     pub vlan: Option<u16>,
-    /// Host names and addresses, at most [`MAX_NTP`]; when not empty they take the place of those that DHCP offers.
-    pub ntp: Vec<String>,
+    /// At most [`MAX_NTP`]; when not empty they take the place of those that DHCP offers.
+    pub ntp: Vec<HostPort>,
+    /// At most [`MAX_NTP`]; when not empty they take the place of the built-in ones.
+    pub roughtime: Vec<Roughtime>,
 }
 
 /// Where the IPv4 address comes from.
@@ -86,11 +93,11 @@ pub(crate) fn network(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Net
     let ipv6 = ipv6::ipv6(reader, table);
     let dns = list(reader, table, "dns", MAX_DNS, GATEWAY_EXAMPLE, |text| text.parse().ok());
     let vlan = vlan(reader, table);
-    let ntp = list(reader, table, "ntp", MAX_NTP, "\"time.example.com\"", |text| {
-        let valid = text.parse::<IpAddr>().is_ok() || address::is_host_name(text);
-        valid.then(|| text.to_ascii_lowercase())
-    });
-    Some(Network { addressing: addressing?, ipv6: ipv6?, dns: dns?, vlan: vlan?, ntp: ntp? })
+    let ntp =
+        list(reader, table, "ntp", MAX_NTP, "\"time.example.com\"", |text| HostPort::parse(text, NTP_PORT));
+    let roughtime = list(reader, table, "roughtime", MAX_NTP, ROUGHTIME_EXAMPLE, Roughtime::parse);
+    let (ipv6, dns, vlan, ntp, roughtime) = (ipv6?, dns?, vlan?, ntp?, roughtime?);
+    Some(Network { addressing: addressing?, ipv6, dns, vlan, ntp, roughtime })
 }
 
 fn addressing(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Addressing> {

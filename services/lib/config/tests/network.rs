@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-use adit_config::{Addressing, Config, Network, StaticAddress, StaticIpv6};
+use adit_config::{Addressing, Config, HostPort, Network, StaticAddress, StaticIpv6};
 use proptest::prelude::*;
 
 const POOL: &str = "version = 1\n[[pool]]\nurl = \"stratum+tcp://host:1\"\nuser = \"u\"\n";
@@ -14,7 +14,14 @@ fn parse(lines: &str) -> Result<Network, Vec<String>> {
 
 #[test]
 fn without_a_table_everything_comes_from_dhcp() {
-    let expected = Network { addressing: Addressing::Dhcp, ipv6: None, dns: vec![], vlan: None, ntp: vec![] };
+    let expected = Network {
+        addressing: Addressing::Dhcp,
+        ipv6: None,
+        dns: vec![],
+        vlan: None,
+        ntp: vec![],
+        roughtime: vec![],
+    };
     assert_eq!(Config::parse(POOL, "f").unwrap().network, expected);
     assert_eq!(parse("").unwrap(), expected);
     assert_eq!(parse("dhcp = true").unwrap(), expected);
@@ -23,7 +30,7 @@ fn without_a_table_everything_comes_from_dhcp() {
 #[test]
 fn a_full_table_is_understood() {
     let network = parse(
-        "dhcp = false\naddress = \"10.1.2.3/8\"\ngateway = \"10.0.0.1\"\ndns = [\"10.0.0.1\", \"2001:db8::53\"]\nvlan = 4094\nntp = [\"Time.Example.com\", \"10.0.0.1\"]",
+        "dhcp = false\naddress = \"10.1.2.3/8\"\ngateway = \"10.0.0.1\"\ndns = [\"10.0.0.1\", \"2001:db8::53\"]\nvlan = 4094\nntp = [\"Time.Example.com\", \"10.0.0.1:1123\", \"2001:db8::1\", \"[2001:db8::2]:1\"]\nroughtime = [\"10.0.0.1:2002 S3AzfZJ5CjSdkJ21ZJGbxqdYP/SoE8fXKY0+aicsehI=\"]",
     )
     .unwrap();
     let expected = StaticAddress {
@@ -37,7 +44,11 @@ fn a_full_table_is_understood() {
         ["10.0.0.1".parse::<std::net::IpAddr>().unwrap(), "2001:db8::53".parse().unwrap()]
     );
     assert_eq!(network.vlan, Some(4094));
-    assert_eq!(network.ntp, ["time.example.com", "10.0.0.1"]);
+    let ntp = [("time.example.com", 123), ("10.0.0.1", 1123), ("2001:db8::1", 123), ("2001:db8::2", 1)]
+        .map(|(host, port)| HostPort { host: host.to_owned(), port });
+    assert_eq!(network.ntp, ntp);
+    assert_eq!(network.roughtime.len(), 1);
+    assert_eq!(network.roughtime[0].server.host, "10.0.0.1");
 }
 
 #[test]
@@ -123,6 +134,14 @@ fn every_mistake_is_answered_with_its_line_and_the_right_form() {
         (
             "ntp = [\"time example\"]",
             "6: network.ntp: \"time example\" is not understood; write ntp = [\"time.example.com\"]",
+        ),
+        (
+            "ntp = [\"time.example.com:0\"]",
+            "6: network.ntp: \"time.example.com:0\" is not understood; write ntp = [\"time.example.com\"]",
+        ),
+        (
+            "roughtime = [\"time.example.com:2002\"]",
+            "6: network.roughtime: \"time.example.com:2002\" is not understood; write roughtime = [\"time.example.com:5319 PUBLIC-KEY-IN-BASE64\"]",
         ),
         ("ntp = [7]", "6: network.ntp: a number where a text belongs; write ntp = [\"time.example.com\"]"),
     ] {
