@@ -35,7 +35,7 @@ PACKAGES="build-essential ca-certificates curl xz-utils python3 python3-venv
     bc bison cpio flex gcc-aarch64-linux-gnu libelf-dev libssl-dev linux-source-6.12
     cryptsetup-bin device-tree-compiler e2fsprogs erofs-utils openssl u-boot-tools
     libubootenv-tool dosfstools fdisk mtools systemd util-linux debootstrap
-    qemu-system-arm u-boot-qemu dnsmasq-base iproute2 prometheus python3-prometheus-client
+    qemu-system-arm u-boot-qemu dnsmasq-base chrony iproute2 prometheus python3-prometheus-client
     python3-zeroconf"
 
 # U-Boot before these trusts a list of signed nodes that the signature does not cover (CVE-2026-46728): Debian 12's and 13's first fixed ones.

@@ -1,9 +1,10 @@
-//! adit-network: brings addresses and names up, and keeps them up. Ethernet only.
+//! adit-network: brings addresses and names up, and keeps them up; keeps the time. Ethernet only.
 //!
 //! In: `adit.toml` (`[network]`, `name`), the kernel's links (netlink), DHCP answers. Out: the first Ethernet interface configured, a file
-//! with name servers that every other service reads (`/etc/resolv.conf` leads to it), the host name, the door `network.status`.
+//! with name servers that every other service reads (`/etc/resolv.conf` leads to it), the host name, the kernel's clock, the door
+//! `network.status`.
 //!
-//! What it must never do: touch devices or slots, listen to anyone but the DHCP server that it asked, be needed by another service's start.
+//! What it must never do: touch devices or slots, listen to anyone but the servers that it asked, be needed by another service's start.
 //! A unit whose network is slow or broken mines as soon as the network is there. A wrong `adit.toml` does not take the unit off the network:
 //! it comes up by DHCP, so that a person can reach it.
 //!
@@ -14,6 +15,7 @@
 //! * [`mdns`]: `NAME.local`, and how people find units.
 //! * [`rdnss`]: name servers that routers advertise.
 //! * [`resolver`]: the file with name servers.
+//! * [`time`]: the clock.
 
 pub mod choice;
 mod dhcp;
@@ -25,6 +27,7 @@ pub mod rdnss;
 pub mod resolver;
 mod settings;
 mod status_door;
+pub mod time;
 mod view;
 
 pub use network::{Surroundings, run};

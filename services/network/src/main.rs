@@ -3,7 +3,7 @@
 use std::{env, future::pending, os::unix::net::UnixListener, path::PathBuf};
 
 use adit_bus::network::STATUS_DOOR;
-use adit_network::Surroundings;
+use adit_network::{Surroundings, time};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
@@ -29,9 +29,18 @@ fn start() -> anyhow::Result<()> {
         config: env::var_os("ADIT_CONFIG").map(PathBuf::from),
         resolver: PathBuf::from("/run/adit/resolv.conf"),
         status: status.map(|(_, socket)| UnixListener::from(socket)),
+        time: time::Places {
+            release: PathBuf::from("/etc/adit/release.json"),
+            saved: PathBuf::from("/data/network/time"),
+        },
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
-    runtime.block_on(async {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Names of sixteen time servers, each perhaps still being looked up when it is tried again; and the door needs one besides.
+        .max_blocking_threads(64)
+        .build()
+        .context("tokio")?;
+    let result = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
         adit_network::run(surroundings, async move {
             if terminate.recv().await.is_none() {
@@ -39,5 +48,8 @@ fn start() -> anyhow::Result<()> {
             }
         })
         .await
-    })
+    });
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    result
 }

@@ -24,12 +24,14 @@ use crate::{
     links::Links,
     mdns::{self, Site},
     rdnss::{self, Servers},
-    resolver, settings, status_door,
+    resolver, settings, status_door, time,
     view::View,
 };
 
 /// Readiness is said after this time without a network too: nothing on the unit waits for it.
 const READY_ANYWAY: Duration = Duration::from_secs(5);
+/// For saving the time at the end. adit-init waits for two seconds in all.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Longest time that the name's goodbye may take on the way down.
 const GOODBYE: Duration = Duration::from_millis(200);
@@ -42,6 +44,7 @@ pub struct Surroundings {
     pub resolver: PathBuf,
     /// The socket of the door `network.status`, bound by adit-init.
     pub status: Option<UnixListener>,
+    pub time: time::Places,
 }
 
 /// Runs until `stop`. What is configured stays: a restart of this service does not interrupt mining.
@@ -56,6 +59,8 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
     let (status, known_status) = watch::channel(NetworkStatus::default());
     let door = status_door::serve(surroundings.status, known_status, known_name);
     let names = tokio::spawn(mdns::run(known_sites, local_name));
+    let (offer, offers) = watch::channel(None);
+    let keeper = tokio::spawn(time::run(surroundings.time, network.clone(), offers));
     let mut service = Service {
         links: Links::open()?,
         network,
@@ -69,6 +74,7 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
         offered_dns: Vec::new(),
         advertised_dns: Servers::default(),
         ready: false,
+        offer,
         complaints: Vec::new(),
     };
     let mut routers = rdnss::Listener::open()?;
@@ -83,6 +89,8 @@ pub async fn run(surroundings: Surroundings, stop: impl Future<Output = ()>) -> 
                 say(&[NotifyState::Stopping]);
                 drop(service);
                 let _ = timeout(GOODBYE, names).await;
+                // A disk that hangs must not hold up the end.
+                let _ = timeout(LAST_WRITE, keeper).await;
                 return Ok(());
             }
             () = sleep_until(late), if !service.ready => {
@@ -123,6 +131,8 @@ struct Service {
     /// By routers.
     advertised_dns: Servers,
     ready: bool,
+    /// What the network gives, for whoever keeps the time.
+    offer: watch::Sender<time::Offer>,
     complaints: Vec<String>,
 }
 
@@ -295,6 +305,7 @@ impl Service {
             ipv4.address, ipv4.prefix, link.name, self.name_servers().len()
         );
         self.write_resolver();
+        self.offer.send_if_modified(|before| before.replace(ipv4.ntp.clone()).as_ref() != before.as_ref());
         self.say_ready();
     }
 
@@ -337,6 +348,11 @@ impl Service {
         if let Err(error) = resolver::write(&self.resolver, &servers) {
             let text = format!("{}: {error}", self.resolver.display());
             self.complain(&text);
+        }
+        if !servers.is_empty() && self.link.as_ref().is_some_and(|link| link.carrier) {
+            // A network without IPv4 is one too.
+            self.offer
+                .send_if_modified(|before| before.is_none().then(|| *before = Some(Vec::new())).is_some());
         }
         self.status.send_modify(|status| status.dns = servers);
     }

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -16,6 +16,8 @@ use std::{
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Of the Roughtime server's seed, in base64.
+pub(crate) const ROUGHTIME_KEY: &str = "GX9rI+FshTLGq8g4+s1ep4m+DHaykgM0A5v6iz02jWE=";
 
 /// Resident memory and processor time.
 pub(crate) struct Usage {
@@ -35,8 +37,10 @@ impl Segment {
     /// `unit0` at the unit's end, off; `server0` at the other with the address 10.7.0.1/24, on.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (sign, script) =
-            (folder.path().join("up"), "mount -t tmpfs tmpfs /run && mkdir /run/adit && hostname before");
+        let (sign, script) = (
+            folder.path().join("up"),
+            "mount -t tmpfs tmpfs /run && mkdir /run/adit /run/chrony && hostname before",
+        );
         let mut holder = Command::new("unshare");
         holder.args(["--user", "--map-root-user", "--net", "--mount", "--uts", "sh", "-c"]);
         holder.arg(format!("{script} && touch {} && exec sleep 600", sign.display()));
@@ -132,6 +136,53 @@ impl Segment {
         let started = self.start_as(network, &[&activate[..], &environment, &[service]].concat());
         self.wait("the door's socket", || door.exists());
         started
+    }
+
+    /// Debian's NTP server: it leaves the machine's clock alone, and says that this is the right time.
+    pub(crate) fn chrony(&mut self) {
+        let command = [
+            "chronyd",
+            "-x",
+            "-d",
+            "-u",
+            "root",
+            "local stratum 3",
+            "allow 10.7.0.0/24",
+            "bindaddress 10.7.0.1",
+            "cmdport 0",
+            "bindcmdaddress /",
+            "pidfile /run/chrony/chronyd.pid",
+        ];
+        let mut command = self.enter(self.server, &command);
+        let log = File::create(self.folder.path().join("chronyd.log")).unwrap();
+        self.children.push(command.stdout(Stdio::null()).stderr(log).spawn().expect("chronyd is in chrony"));
+        // Its own word that it serves time.
+        self.wait("NTP server", || self.serves(123));
+    }
+
+    /// A real Roughtime server, if this machine has one; its key is [`ROUGHTIME_KEY`].
+    pub(crate) fn roughtime(&mut self, offset_s: i64) -> bool {
+        let (program, seed) = ("roughenough_server", self.folder.path().join("seed"));
+        if !Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success()) {
+            return false;
+        }
+        fs::write(&seed, "2a".repeat(32)).unwrap();
+        fs::set_permissions(&seed, fs::Permissions::from_mode(0o600)).unwrap();
+        let offset = format!("--fixed-offset={offset_s}");
+        let path = std::env::var("PATH").unwrap();
+        let mut command = self.enter(
+            self.server,
+            &[program, "--interface", "10.7.0.1", "--port", "2002", &offset, "--seed-file"],
+        );
+        command.arg(seed).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null());
+        self.children.push(command.spawn().unwrap());
+        self.wait("Roughtime server", || self.serves(2002));
+        true
+    }
+
+    /// Whether somebody at the server's end listens at this UDP port.
+    fn serves(&self, port: u16) -> bool {
+        self.server(&["ss", "-Hlun"]).contains(&format!(":{port} "))
     }
 
     /// Starts adit-network with this `[network]`.
