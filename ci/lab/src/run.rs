@@ -113,6 +113,7 @@ async fn boot_and_watch(
         flash: &flash,
         control_tree: &images.control_tree(),
         folder: work,
+        extra: &[],
     })?;
     let result = watch(options, backend, &mut rig, signals, display, outcome).await;
     rig.stop().await;

@@ -21,7 +21,7 @@ use tokio::{
 use crate::qemu::Unit;
 
 /// Where the unit's network (QEMU's user network) shows this computer's loopback.
-const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
+pub const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
 
 /// Where a unit that mines without a pool lets its rewards go: the key of BIP 173's examples, in regtest's form.
 pub const SOLO_ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -119,6 +119,8 @@ pub struct RigInputs<'a> {
     pub control_tree: &'a Path,
     /// For sockets and the console's log.
     pub folder: &'a Path,
+    /// Further arguments for QEMU.
+    pub extra: &'a [String],
 }
 
 impl Rig {
@@ -147,6 +149,7 @@ impl Rig {
         }
         let monitor = at("monitor.sock");
         arguments.extend(["-qmp".to_owned(), qemu::monitor(&monitor)?]);
+        arguments.extend_from_slice(inputs.extra);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
         Ok(Self { simulator, unit, page, agent, monitor })
     }

@@ -113,7 +113,12 @@ impl Disk {
     }
 
     pub(crate) fn boot(&self, images: &Images) -> Rig {
-        self.boot_through(images, &self.image)
+        self.boot_through(images, &self.image, &[])
+    }
+
+    /// Boots with this time (UTC, `2026-02-01T12:00:00`) in the board's clock chip.
+    pub(crate) fn boot_at(&self, images: &Images, time: &str) -> Rig {
+        self.boot_through(images, &self.image, &["-rtc".to_owned(), format!("base={time}")])
     }
 
     /// Boots from a card that has worn out: whatever is written to the boot state's first copy comes back as an error.
@@ -128,11 +133,12 @@ impl Disk {
         self.boot_through(
             images,
             Path::new(&format!("blkdebug:{}:{}", faults.display(), self.image.display())),
+            &[],
         )
     }
 
     /// `disk`: how QEMU names this disk's image.
-    fn boot_through(&self, images: &Images, disk: &Path) -> Rig {
+    fn boot_through(&self, images: &Images, disk: &Path, extra: &[String]) -> Rig {
         let flash = self.folder.path().join("flash.img");
         copy_sparse(&images.flash(), &flash).unwrap();
         Rig::start(&RigInputs {
@@ -141,6 +147,7 @@ impl Disk {
             flash: &flash,
             control_tree: &images.control_tree(),
             folder: self.folder.path(),
+            extra,
         })
         .unwrap()
     }
