@@ -79,11 +79,12 @@ impl Chain<'_> {
                 self.send(&mut hashing, epoch, &work).await?;
                 continue;
             }
-            let next_job = hashing.next_job(self.path.epoch());
-            if next_job.is_some_and(|due| now >= due) {
+            let is_due = |due| now >= due;
+            if hashing.next_job(self.path.epoch()).is_some_and(is_due) {
+                // Not `continue`: however many jobs are late, what the line has is read between them.
                 self.send_midstates(&mut hashing).await?;
-                continue;
             }
+            let next_job = hashing.next_job(self.path.epoch());
             let used_up =
                 hashing.rolling.as_ref().filter(|rolling| rolling.exhausted()).map(|rolling| rolling.due);
             let next_work = waiting.map(|_| used_up.unwrap_or(hashing.due).min(hashing.due));

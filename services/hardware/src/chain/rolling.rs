@@ -8,6 +8,9 @@ use tokio::time::{Duration, Instant};
 use super::jobs::Few;
 use crate::work_path::Epoch;
 
+/// So many jobs may follow each other without a pause; what is later than that is given up.
+const MOST_LATE: u32 = 4;
+
 /// The work that is being rolled.
 #[derive(Debug)]
 pub(super) struct Rolling {
@@ -51,8 +54,9 @@ impl Rolling {
         }
         self.next += count;
         let search = for_four * count / MOST_MIDSTATES as u32;
-        // Late jobs do not come in a burst: between two the line is read.
-        self.due = (self.due + search).max(now + search / 2);
+        // Timers tick every millisecond, which is longer than a long chain's search: jobs that fell due meanwhile follow at once.
+        let earliest = now.checked_sub(search * MOST_LATE).unwrap_or(now);
+        self.due = (self.due + search).max(earliest);
         Some(midstates)
     }
 
@@ -139,12 +143,20 @@ mod tests {
     }
 
     #[test]
-    fn late_jobs_are_not_sent_in_a_burst() {
+    fn late_jobs_follow_at_once_but_no_more_than_a_few() {
         let now = Instant::now();
         let mut rolling = rolling(0x1fff_e000, now);
         rolling.next(now, SEARCH);
         assert_eq!(rolling.due, now + SEARCH);
-        rolling.next(now + SEARCH * 100, SEARCH);
-        assert_eq!(rolling.due, now + SEARCH * 100 + SEARCH / 2);
+        let late = now + SEARCH * 3;
+        rolling.next(late, SEARCH);
+        assert_eq!(rolling.due, now + SEARCH * 2, "due again");
+        let far_too_late = now + SEARCH * 100;
+        let mut sent = 0;
+        while rolling.due <= far_too_late {
+            rolling.next(far_too_late, SEARCH);
+            sent += 1;
+        }
+        assert_eq!(sent, MOST_LATE + 2);
     }
 }
