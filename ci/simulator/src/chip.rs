@@ -7,6 +7,7 @@ mod pll;
 mod registers;
 mod single;
 mod ticket;
+mod uart;
 mod wake;
 
 pub use chain::{Chain, Effect};

@@ -249,6 +249,9 @@ fn a_bm1397_divides_its_clock_by_eight_until_its_divider_is_set() {
     assert_eq!(chain.baud(), 115_740);
     assert_eq!(write_all(&mut chain, 0x18, 0x0000_6031), [Effect::Baud(3_125_000)]);
     assert_eq!(write_all(&mut chain, 0x18, 0x0000_6131), [Effect::Baud(1_562_500)]);
+    assert_eq!(write_all(&mut chain, 0x18, 0x0001_6731), [Effect::Baud(0)], "PLL3 does not run");
+    write_all(&mut chain, 0x68, 0xC070_0111);
+    assert_eq!(chain.baud(), 6_250_000);
 }
 
 #[test]

@@ -233,9 +233,10 @@ impl ChainProfile {
         Chip::by_name(&self.chip).expect("the chip's name was checked on loading")
     }
 
-    /// Divider of the UART after start-up; `None` keeps the rate of reset.
-    pub fn baud_divider(&self) -> Option<u8> {
-        (self.baud != register::baud(register::RESET_DIVIDER)).then(|| check::divider(self.baud)).flatten()
+    /// Line rate after start-up; `None` keeps the rate of reset.
+    pub fn new_baud(&self) -> Option<u32> {
+        let reset = register::baud(register::RESET_DIVIDER);
+        self.chip().uart.rate(self.baud).map(|(rate, _)| rate).filter(|rate| *rate != reset)
     }
 
     /// Time between two jobs of four midstates.
@@ -251,7 +252,7 @@ impl ChainProfile {
             domains: self.domains,
             ticket_bits: self.ticket_bits,
             version_mask,
-            baud_divider: self.baud_divider(),
+            baud: self.new_baud(),
             chip_gap_ms: self.chip_gap_ms,
             ramp: init::Ramp {
                 start: kilohertz(self.ramp.start_mhz),

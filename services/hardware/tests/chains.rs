@@ -37,7 +37,7 @@ const S21_PRO: Expected =
 const MAX: Expected =
     Expected { profile: "bench-max", model: &BM1397, chips: 1, mhz: 425.0, baud: 3_125_000 };
 const S17: Expected =
-    Expected { profile: "bench-bm1397", model: &BM1397, chips: 48, mhz: 650.0, baud: 3_125_000 };
+    Expected { profile: "bench-bm1397", model: &BM1397, chips: 48, mhz: 650.0, baud: 6_250_000 };
 const S9: Expected =
     Expected { profile: "bench-bm1387", model: &BM1387, chips: 63, mhz: 650.0, baud: 1_562_500 };
 

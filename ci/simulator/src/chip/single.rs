@@ -18,6 +18,7 @@ const CLOCK_DELAY: u8 = 0x00;
 /// How much longer than register 0x10 says a sweep runs, in ticks (measured on silicon).
 const OVERRUN_TICKS: u64 = 130;
 const CRYSTAL_MHZ: f64 = 25.0;
+pub(super) const CRYSTAL_HZ: u32 = 25_000_000;
 
 /// Core register 0 of a BM1397, bit 2: more than one midstate.
 const MANY_MIDSTATES: u8 = 1 << 2;
@@ -179,9 +180,13 @@ impl Chip {
     }
 
     pub(crate) fn baud(&self) -> u32 {
-        let mask = if matches!(self.model.family, Family::Bm1362 { .. }) { 0xFF } else { 0x1F };
-        let divider = self.value(self.model.baud_register) >> 8 & mask;
-        25_000_000 / (8 * (divider + 1))
+        let value = self.value(self.model.baud_register);
+        let (clock, divider) = match self.model.family {
+            Family::Bm1362 { .. } => (CRYSTAL_HZ, value >> 8 & 0xFF),
+            Family::Bm1397 => (self.uart_clock(), (value >> 24 & 0xF) << 5 | value >> 8 & 0x1F),
+            Family::Bm1387 => (CRYSTAL_HZ, value >> 8 & 0x1F),
+        };
+        clock / (8 * (divider + 1))
     }
 
     /// How it would hash if it had a job; `None` while anything that hashing needs is missing.

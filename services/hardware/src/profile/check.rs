@@ -27,12 +27,6 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// The rate of the UART that stands for `baud`: within 0.1 %.
-pub(super) fn divider(baud: u32) -> Option<u8> {
-    (0..=register::RESET_DIVIDER)
-        .find(|divider| register::baud(*divider).abs_diff(baud) <= register::baud(*divider) / 1000)
-}
-
 struct Checks(Result<(), Wrong>);
 
 impl Checks {
@@ -133,8 +127,9 @@ impl ChainProfile {
             format!("above {fastest} each of {chips} {name} would search nonces of its neighbour, too")
         });
         let reset = register::baud(register::RESET_DIVIDER);
-        is.that(divider(self.baud).is_some(), &key("baud"), || {
-            format!("{} is not 25 MHz / (8 · n): 3125000, 1562500, 1041666, …, {reset}", self.baud)
+        is.that(chip.uart.rate(self.baud).is_some(), &key("baud"), || {
+            let fast: String = chip.uart.fast.iter().map(|(rate, _)| format!(", or {rate}")).collect();
+            format!("{} is not 25 MHz / (8 · n): 3125000, 1562500, 1041666, …, {reset}{fast}", self.baud)
         });
         is.range(&key("base_bits"), self.base_bits, 8, SILICON_BASE_BITS);
         is.that(simulated || self.base_bits == SILICON_BASE_BITS, &key("base_bits"), || {

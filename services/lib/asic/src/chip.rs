@@ -84,12 +84,21 @@ pub struct Uart {
     pub rest: u32,
     /// The register sets more than the rate, so it is written even when the rate stays.
     pub sets_more: bool,
+    /// Rates from another clock than the crystal, and the register's whole value for each.
+    pub fast: &'static [(u32, u32)],
 }
 
 impl Uart {
     /// The register's value for a divider.
     pub fn value(self, divider: u8) -> u32 {
         self.rest | u32::from(divider) << 8
+    }
+
+    /// The rate within 0.1 % of `baud`, and the register's value for it; `None` when there is none.
+    pub fn rate(self, baud: u32) -> Option<(u32, u32)> {
+        let dividers = 0..=register::RESET_DIVIDER;
+        let of_crystal = dividers.map(|divider| (register::baud(divider), self.value(divider)));
+        of_crystal.chain(self.fast.iter().copied()).find(|(rate, _)| rate.abs_diff(baud) <= rate / 1000)
     }
 }
 

@@ -51,8 +51,8 @@ pub struct Setup {
     /// Zero bits of a ticket beyond the chip's base.
     pub ticket_bits: u8,
     pub version_mask: u32,
-    /// New divider of the line rate; `None` leaves the rate as it is after reset.
-    pub baud_divider: Option<u8>,
+    /// New line rate, one that [`Uart::rate`] knows; `None` leaves the rate as it is after reset.
+    pub baud: Option<u32>,
     /// Milliseconds after the writes of [`Step::EachChip`] to each chip: its cores start to draw current.
     pub chip_gap_ms: u32,
     pub ramp: Ramp,
@@ -174,10 +174,10 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             Step::Baud | Step::BaudWith(_) => {
                 let rest = if let Step::BaudWith(rest) = *step { rest } else { chip.uart.rest };
                 let uart = Uart { rest, ..chip.uart };
-                if let Some(divider) = setup.baud_divider {
-                    actions.push(all(uart.register, uart.value(divider)));
+                if let Some((rate, value)) = setup.baud.and_then(|baud| uart.rate(baud)) {
+                    actions.push(all(uart.register, value));
                     actions.push(Action::Wait { ms: BAUD_CHANGE_MS });
-                    actions.push(Action::HostBaud(register::baud(divider)));
+                    actions.push(Action::HostBaud(rate));
                 } else if uart.sets_more {
                     actions.push(all(uart.register, uart.value(register::RESET_DIVIDER)));
                 }

@@ -13,7 +13,7 @@ fn setup(chips: u16) -> Setup {
         domains: 1,
         ticket_bits: 8,
         version_mask: 0x1fff_e000,
-        baud_divider: Some(0),
+        baud: Some(3_125_000),
         chip_gap_ms: 0,
         ramp: Ramp {
             start: KiloHertz(518_750),
@@ -121,7 +121,7 @@ fn the_start_of_126_bm1362_is_the_captured_one() {
 /// ESP-Miner's start of a single BM1366 (Bitaxe Ultra), whose words are those of an S19 XP; its start-up sets the line rate last.
 #[test]
 fn the_start_of_a_single_bm1366_is_the_published_one() {
-    let mut lines = transcript(&BM1366, &Setup { baud_divider: Some(2), ..setup(1) }).into_iter();
+    let mut lines = transcript(&BM1366, &Setup { baud: Some(1_041_666), ..setup(1) }).into_iter();
     let roll = "55AA510900A49000FFFF1C";
     expect(
         &mut lines,
@@ -189,7 +189,7 @@ fn boards_of_up_to_nine_domains_have_no_relay() {
 /// ESP-Miner's start of BM1368, with the addresses of a chain of 108.
 #[test]
 fn the_start_of_108_bm1368_is_the_published_one() {
-    let mut lines = transcript(&BM1368, &Setup { baud_divider: Some(2), ..setup(108) }).into_iter();
+    let mut lines = transcript(&BM1368, &Setup { baud: Some(1_041_666), ..setup(108) }).into_iter();
     let roll = "55AA510900A49000FFFF1C";
     expect(
         &mut lines,
@@ -245,7 +245,7 @@ fn the_supply_gets_its_pause_after_each_chip() {
 #[test]
 fn the_start_of_a_single_bm1370_is_the_captured_one() {
     let ramp = Ramp { start: KiloHertz(512_500), ..setup(1).ramp };
-    let transcript = transcript(&BM1370, &Setup { ramp, baud_divider: Some(2), ..setup(1) });
+    let transcript = transcript(&BM1370, &Setup { ramp, baud: Some(1_041_666), ..setup(1) });
     let golden = [
         "55AA510900A49000FFFF1C",
         "55AA510900A49000FFFF1C",
@@ -401,13 +401,17 @@ fn the_start_of_a_single_bm1397_is_the_published_one() {
     expect(&mut lines, &["wait 10", &clock, "wait 10", "wait 100"]);
     expect(&mut lines, &["55AA510900180000603100", "wait 60", "host 3125000"]);
     assert_eq!(lines.next(), None);
+    // The numeric example of skot/BM1397: PLL3 at 2.8 GHz, / 7, / 64.
+    let fast = transcript(&BM1397, &Setup { baud: Some(6_250_000), ..setup(48) });
+    assert!(fast[fast.len() - 3].starts_with("55AA5109001800016731"), "{:?}", fast.last());
+    assert_eq!(fast[fast.len() - 1], "host 6250000");
 }
 
 /// The open firmware's start of an S9's 63 chips, at 650 MHz; its ramp is ours.
 #[test]
 fn the_start_of_63_bm1387_is_the_open_one() {
     let ramp = Ramp { start: KiloHertz(643_750), target: KiloHertz(650_000), ..setup(63).ramp };
-    let setup = Setup { ramp, ticket_bits: 6, baud_divider: Some(1), ..setup(63) };
+    let setup = Setup { ramp, ticket_bits: 6, baud: Some(1_562_500), ..setup(63) };
     let mut lines = transcript(&BM1387, &setup).into_iter();
     let inactive = "5505000010";
     expect(
@@ -442,7 +446,7 @@ fn the_start_of_63_bm1387_is_the_open_one() {
 
 #[test]
 fn bm1387_cores_are_gated_even_when_the_line_rate_stays() {
-    let lines = transcript(&BM1387, &Setup { baud_divider: None, ..setup(1) });
+    let lines = transcript(&BM1387, &Setup { baud: None, ..setup(1) });
     assert!(lines.iter().any(|line| line.starts_with("5809001C00209A80")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("host")));
 }

@@ -24,7 +24,7 @@ const FAMILY: Chip = Chip {
     pll_writes: PllWrites { register: PLL, before: None, times: 1, gap_ms: 0 },
     ticket_mask: TICKET_MASK,
     // As captured from an S19j Pro and a Bitaxe; an S21 Pro has 01300000, and what bit 28 means is unknown.
-    uart: Uart { register: UART_BAUD, rest: 0x1130_0000, sets_more: false },
+    uart: Uart { register: UART_BAUD, rest: 0x1130_0000, sets_more: false, fast: &[] },
     hash_counting: 0,
     telemetry: Telemetry::COUNTERS,
     init: &[],

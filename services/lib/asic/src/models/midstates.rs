@@ -25,7 +25,13 @@ pub static BM1397: Chip = Chip {
         gap_ms: 10,
     },
     ticket_mask: TICKET_MASK,
-    uart: Uart { register: MISC_CONTROL, rest: 0x0000_6031, sets_more: false },
+    // PLL3 as the start-up sets it, 2.8 GHz, divided by seven and by 64: bit 16 chooses it.
+    uart: Uart {
+        register: MISC_CONTROL,
+        rest: 0x0000_6031,
+        sets_more: false,
+        fast: &[(6_250_000, 0x0001_6731)],
+    },
     hash_counting: 0,
     telemetry: Telemetry::BM1397,
     init: &[
@@ -64,7 +70,7 @@ pub static BM1387: Chip = Chip {
     pll_writes: PllWrites { register: bm1387::PLL, before: None, times: 1, gap_ms: 0 },
     ticket_mask: bm1387::TICKET_MASK,
     // Clock inverted, cores gated, more than one midstate. Bit 30, "do not set the rate", is not set, as the open firmware has it when it changes the rate; its test bench has 40208180.
-    uart: Uart { register: bm1387::MISC_CONTROL, rest: 0x0020_8080, sets_more: true },
+    uart: Uart { register: bm1387::MISC_CONTROL, rest: 0x0020_8080, sets_more: true, fast: &[] },
     hash_counting: 0,
     telemetry: Telemetry::NONE,
     init: &[
