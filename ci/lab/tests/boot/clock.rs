@@ -34,8 +34,11 @@ impl Chrony {
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]);
         command.args(["local stratum 3", "allow 127.0.0.0/8", "bindaddress 127.0.0.1", "cmdport 0"]);
         command.args(["bindcmdaddress /", "pidfile /run/chrony/chronyd.pid"]).arg(format!("port {port}"));
-        command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("unshare is in util-linux");
+        let found =
+            Command::new("sh").args(["-c", "command -v chronyd"]).stdout(Stdio::null()).status().unwrap();
+        assert!(found.success(), "chronyd is not in the path; scripts/test unpacks Debian's");
+        let child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("unshare is in util-linux");
         Self { child, port }
     }
 }
