@@ -1,9 +1,10 @@
-//! Fault injection inside a unit, for boot tests only: release images do not contain it.
+//! Fault injection and measuring inside a unit, for boot tests and benches only: release images do not contain it.
 //!
 //! Reads orders, one a line, from the serial port named on the command line and answers each with one line:
 //!
 //! * `signal NAME NUMBER`: sends the signal to every process of that name; `ok COUNT`
 //! * `pids NAME`: `ok PID …`
+//! * `memory`: resident memory of every process, KiB; `ok NAME ANONYMOUS FILE SHARED, NAME …`
 //! * `ping`: `ok`
 //!
 //! Anything else: `error …`.
@@ -53,6 +54,7 @@ fn obey(order: &str) -> Result<String> {
             let found: Vec<String> = pids(name)?.iter().map(|pid| pid.as_raw_nonzero().to_string()).collect();
             Ok(format!("ok {}", found.join(" ")))
         }
+        ["memory"] => Ok(format!("ok {}", memory()?.join(", "))),
         ["signal", name, number] => {
             let signal = number.parse().ok().and_then(Signal::from_named_raw).context("no such signal")?;
             let found = pids(name)?;
@@ -61,24 +63,43 @@ fn obey(order: &str) -> Result<String> {
             }
             Ok(format!("ok {}", found.len()))
         }
-        _ => bail!("orders are: ping, pids NAME, signal NAME NUMBER"),
+        _ => bail!("orders are: ping, memory, pids NAME, signal NAME NUMBER"),
     }
 }
 
 fn pids(name: &str) -> Result<Vec<Pid>> {
+    let named = |pid: &Pid| {
+        // A process may end while we look.
+        fs::read_to_string(in_proc(*pid, "comm")).is_ok_and(|comm| comm.trim_end() == name)
+    };
+    Ok(processes()?.into_iter().filter(named).collect())
+}
+
+/// `NAME ANONYMOUS FILE SHARED` of each process; a thread of the kernel has no memory of its own and is left out.
+fn memory() -> Result<Vec<String>> {
+    let of = |pid: Pid| {
+        let status = fs::read_to_string(in_proc(pid, "status")).ok()?;
+        let value = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            line.split_ascii_whitespace().next()
+        };
+        let (anonymous, file, shared) = (value("RssAnon")?, value("RssFile")?, value("RssShmem")?);
+        Some(format!("{} {anonymous} {file} {shared}", value("Name")?))
+    };
+    Ok(processes()?.into_iter().filter_map(of).collect())
+}
+
+fn processes() -> Result<Vec<Pid>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        let entry = entry?;
-        let Some(pid) = entry.file_name().to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw)
-        else {
-            continue;
-        };
-        // A process may end while we look.
-        if fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name) {
-            found.push(pid);
-        }
+        let name = entry?.file_name();
+        found.extend(name.to_str().and_then(|text| text.parse().ok()).and_then(Pid::from_raw));
     }
     Ok(found)
+}
+
+fn in_proc(pid: Pid, file: &str) -> String {
+    format!("/proc/{}/{file}", pid.as_raw_nonzero())
 }
 
 fn write(port: &mut fs::File, text: &str) -> Result<()> {

@@ -1,48 +1,133 @@
-//! `scripts/bench`: figures, each printed with what it is compared to in the same run.
+//! `scripts/bench`: figures, each printed with what it is compared to in the same run, and judged by `ci/lab/budgets.toml`.
+
+mod boot;
+mod latency;
+mod memory;
+mod size;
+mod spread;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
 };
 
-use adit_simulator::Event;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use serde_json::{Value, json};
 
-use crate::{
-    native::Native,
-    site::{Backend, Effort},
-    truth,
-};
+use crate::budgets::{self, Bench, Figure, Leniency};
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum What {
-    /// Every bench, shortly: shows that they run
+    /// Every bench, shortly, judged by its budgets: what CI runs
     Smoke,
-    /// Job switch: from the pool's new block to the last byte of the new work on the wire
+    /// Kernel entry → adit-init → services ready → first work, beside the same kernel with an init that does nothing
+    Boot {
+        /// Boots of each kind, in turns
+        #[arg(long, default_value_t = 7)]
+        runs: usize,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Bytes of programs, root file system, kernel and slot
+    Size {
+        /// Leave the ARMv7 programs out (they are compiled for this alone)
+        #[arg(long)]
+        no_armv7: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Memory of every process in a booted unit that mines
+    Memory {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Job switch to the last of four chains, and nonce to share, natively on paced lines
     Latency {
-        /// How many new blocks
+        /// New blocks in each round
         #[arg(long, default_value_t = 200)]
         blocks: usize,
+        /// Rounds; the best one is judged
+        #[arg(long, default_value_t = 1)]
+        rounds: usize,
+        #[command(flatten)]
+        output: Output,
     },
     /// SHA-256d search on this computer's instructions, MH/s
     Hash,
 }
 
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Output {
+    /// One JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+    /// Other programs run on this computer: budgets that need a quiet one only warn
+    #[arg(long)]
+    busy: bool,
+}
+
+/// What a bench found out.
+struct Measured {
+    bench: Bench,
+    /// For people, whole lines.
+    table: String,
+    /// For programs.
+    json: Value,
+    figures: Vec<Figure>,
+    /// Not all of the bench's figures were asked for.
+    partly: bool,
+}
+
 pub async fn run(what: What) -> Result<()> {
     match what {
-        What::Smoke => {
-            hash()?;
-            latency(20).await
-        }
-        What::Latency { blocks } => latency(blocks).await,
+        What::Smoke => smoke().await,
+        What::Boot { runs, output } => show(&boot::measure(runs).await?, &output),
+        What::Size { no_armv7, output } => show(&size::measure(!no_armv7)?, &output),
+        What::Memory { output } => show(&memory::measure().await?, &output),
+        What::Latency { blocks, rounds, output } => show(&latency::measure(blocks, rounds).await?, &output),
         What::Hash => hash(),
     }
 }
 
+/// All of them, whatever one of them says; then what was wrong.
+async fn smoke() -> Result<()> {
+    hash()?;
+    let output = Output { busy: true, json: false };
+    let shown = [
+        show(&latency::measure(40, 3).await?, &output),
+        show(&size::measure(false)?, &output),
+        show(&memory::measure().await?, &output),
+        show(&boot::measure(3).await?, &output),
+    ];
+    let breaches: Vec<String> =
+        shown.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+    if !breaches.is_empty() {
+        bail!("{}", breaches.join("\n"));
+    }
+    Ok(())
+}
+
+/// Prints what was measured. Errors: a budget is missed.
+fn show(measured: &Measured, output: &Output) -> Result<()> {
+    let Measured { bench, table, json, figures, partly } = measured;
+    let mut verdicts = String::new();
+    let leniency = Leniency { partly: *partly, busy: output.busy };
+    let judged = budgets::judge(*bench, figures, leniency, &mut |line| verdicts += &format!("{line}\n"));
+    if output.json {
+        let mut object = json.clone();
+        object["bench"] = json!(bench);
+        object["figures"] = figures.iter().map(|figure| (figure.name.clone(), json!(figure.value))).collect();
+        object["within_budget"] = json!(judged.is_ok());
+        println!("{object}");
+    } else {
+        print!("{table}judged:\n{verdicts}");
+    }
+    judged
+}
+
 /// The folder with this build's programs: this program's own.
-fn programs() -> Result<std::path::PathBuf> {
+fn programs() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     own.parent().map(Path::to_owned).context("this program is in no folder")
 }
@@ -54,80 +139,4 @@ fn hash() -> Result<()> {
         bail!("{}: {done}", example.display());
     }
     Ok(())
-}
-
-async fn latency(blocks: usize) -> Result<()> {
-    let folder = tempfile::Builder::new().prefix("adit-bench-").tempdir()?;
-    let effort = Effort { share: 1.0, ..Effort::default() };
-    let backend = Backend::start(None, effort, None).await?;
-    let config = folder.path().join("adit.toml");
-    std::fs::write(&config, backend.unit_config().replace("10.0.2.2", "127.0.0.1"))?;
-    let native = Native::start(&programs()?, folder.path(), &config)?;
-    native.wait_for_work(Duration::from_secs(20)).await?;
-
-    let mut total = Vec::with_capacity(blocks);
-    let mut wire = Vec::with_capacity(blocks);
-    let mut after = 0;
-    let mut current = None;
-    for _ in 0..blocks {
-        tokio::time::sleep(Duration::from_millis(137)).await;
-        for record in truth::events(&native.simulator, after)? {
-            after = record.seq;
-            if let Event::Job { prev_hash, .. } = record.event {
-                current = Some(prev_hash);
-            }
-        }
-        let start = adit_sys::clock::monotonic_us();
-        backend.pool.new_block().await?;
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let (first, last) = loop {
-            let news = truth::events(&native.simulator, after)?;
-            let switched = news.into_iter().find_map(|record| match record.event {
-                Event::Job { first_byte_us, last_byte_us, prev_hash, .. }
-                    if Some(&prev_hash) != current.as_ref() =>
-                {
-                    Some((record.seq, first_byte_us, last_byte_us, prev_hash))
-                }
-                _ => None,
-            });
-            if let Some((seq, first, last, prev_hash)) = switched {
-                (after, current) = (seq, Some(prev_hash));
-                break (first, last);
-            }
-            if Instant::now() > deadline {
-                bail!("a new block did not reach the wire within 5 s");
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        };
-        total.push(last.saturating_sub(start));
-        wire.push(last.saturating_sub(first));
-    }
-    native.stop();
-    backend.stop().await;
-    println!("job switch over {blocks} blocks, one paced chain (simulated machine), microseconds:");
-    println!("  new block at the pool → last byte on the wire   {}", Spread::of(&mut total));
-    println!("  of that, the frame's own time on the wire       {}", Spread::of(&mut wire));
-    Ok(())
-}
-
-struct Spread {
-    p50: u64,
-    p99: u64,
-    longest: u64,
-}
-
-impl Spread {
-    fn of(samples: &mut [u64]) -> Self {
-        samples.sort_unstable();
-        let at = |percent: usize| {
-            samples.get((samples.len().saturating_sub(1)) * percent / 100).copied().unwrap_or(0)
-        };
-        Self { p50: at(50), p99: at(99), longest: at(100) }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "p50 {:>6}  p99 {:>6}  max {:>6}", self.p50, self.p99, self.longest)
-    }
 }

@@ -8,7 +8,9 @@ use std::{
 use adit_image::{
     Board, Cache, DiskInputs, Program, Result, SigningKey, SlotFiles, SlotInputs, SourceTree,
     build::{self, Options, Parts},
-    disk, qemu, release, slot,
+    disk, qemu, release,
+    services::{CrossBuild, RustStd},
+    slot,
 };
 use adit_slots::boot_state::COPY_BYTES;
 
@@ -74,6 +76,20 @@ impl Images {
     pub fn signed_by(&self, name: &str, key: &SigningKey) -> Result<SlotFiles> {
         let release = adit_slots::manifest::Release { version: self.version.clone(), built: self.built };
         build_slot(&self.board, &self.parts, release, None, key, &self.folder.join(name))
+    }
+
+    /// The programs in the slot, uncompressed.
+    pub fn programs(&self) -> &[Program] {
+        &self.parts.programs
+    }
+
+    /// A package of the workspace that is not in the slot, built in the same way.
+    pub fn other_program(&self, package: &str) -> Result<PathBuf> {
+        let tree = SourceTree::containing(Path::new(env!("CARGO_MANIFEST_DIR")))?;
+        let cache = Cache::from_environment()?;
+        let build = CrossBuild::prepare(&tree, &self.board.target, RustStd::Any, &cache)?;
+        let folder = self.folder.join("other-programs");
+        Ok(build.build(&[package], &folder)?.remove(0).file)
     }
 
     /// A disk with these slots, boot state and configuration.

@@ -4,6 +4,7 @@
 //! ends a process that it did not start, and everything it started ends with it.
 
 pub mod bench;
+pub mod budgets;
 pub mod console;
 pub mod display;
 pub mod images;
@@ -12,5 +13,7 @@ pub mod outcome;
 pub mod prepare;
 pub mod qemu;
 pub mod run;
+pub mod shared_controller;
 pub mod site;
+pub mod tap;
 pub mod truth;

@@ -1,4 +1,4 @@
-//! The services as programs of this computer, against the simulated machine on paced pseudo-terminals: where latency can be measured.
+//! The services as programs of this computer, against four simulated chains on paced pseudo-terminals: where latency can be measured.
 
 use std::{
     fs::File,
@@ -15,14 +15,26 @@ use adit_sys::spawn::{Launch, spawn};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
+use crate::shared_controller::SharedController;
+
 const PROFILE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../overlay/etc/adit/machines/bench-bitaxe.toml");
 /// Where the profile says that the pseudo-terminals are.
 const PROFILE_PORTS: &str = "/tmp/adit/";
+/// As many as a machine has at most (three hash boards are usual).
+pub const CHAINS: usize = 4;
+/// Of the simulated machine's 4 MH/s each chain makes a sixteenth: searching must not take the processor from the services, for on a unit chips do that.
+const SLOWDOWN_BITS: u32 = 4;
+/// And yet about sixteen nonces a second to measure by: 2^16 hashes each instead of 2^20.
+const BASE_BITS: u32 = 14;
+const EASIER: [(&str, &str); 2] =
+    [("base_bits = 16", "base_bits = 14"), ("ticket_bits = 4", "ticket_bits = 2")];
 
-/// adit-hardware and adit-miner with a machine of their own.
+/// adit-hardware and adit-miner with a machine of four chains.
 pub struct Native {
-    pub simulator: adit_simulator::Handle,
+    /// By chain.
+    pub simulators: Vec<adit_simulator::Handle>,
+    _controller: SharedController,
     services: Vec<Pid>,
 }
 
@@ -30,15 +42,20 @@ impl Native {
     /// Starts the machine and both services from `programs`; sockets, links and logs go to `folder`. `config` is the miner's `adit.toml`.
     pub fn start(programs: &Path, folder: &Path, config: &Path) -> Result<Self> {
         let at = |name: &str| folder.join(name);
-        let machine = adit_simulator::Config::bitaxe(Endpoint::Pty(at("chain")), Endpoint::Pty(at("board")));
-        let simulator = Simulator::start(&machine).context("simulated machine")?;
+        let boards: Vec<PathBuf> = (0..CHAINS).map(|chain| at(&format!("board-{chain}.sock"))).collect();
+        let start = |(chain, board): (usize, &PathBuf)| {
+            let port = Endpoint::Pty(at(&format!("chain-{chain}")));
+            let mut machine = adit_simulator::Config::bitaxe(port, Endpoint::Unix(board.clone()));
+            machine.slowdown_bits += SLOWDOWN_BITS;
+            machine.base_bits = BASE_BITS;
+            Simulator::start(&machine).context("simulated machine")
+        };
+        let simulators = boards.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
+        let controller = SharedController::start(&at("board"), &boards)?;
         let profile = std::fs::read_to_string(PROFILE).context(PROFILE)?;
-        std::fs::write(
-            at("machine.toml"),
-            profile.replace(PROFILE_PORTS, &format!("{}/", folder.display())),
-        )?;
+        std::fs::write(at("machine.toml"), with_chains(&profile, folder)?)?;
 
-        let mut native = Self { simulator, services: Vec::new() };
+        let mut native = Self { simulators, _controller: controller, services: Vec::new() };
         let environment = [
             ("ADIT_MACHINE", at("machine.toml")),
             ("ADIT_CONFIG", config.to_owned()),
@@ -55,12 +72,12 @@ impl Native {
         Ok(native)
     }
 
-    /// Waits until the chain takes work.
+    /// Waits until every chain takes work.
     pub async fn wait_for_work(&self, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
-        while self.simulator.state().chain.jobs == 0 {
+        while self.simulators.iter().any(|chain| chain.state().chain.jobs == 0) {
             if Instant::now() > deadline {
-                bail!("no work reached the chain within {} s", limit.as_secs());
+                bail!("no work reached every chain within {} s", limit.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -91,6 +108,24 @@ impl Drop for Native {
     fn drop(&mut self) {
         self.end_services();
     }
+}
+
+/// The profile with its one chain four times, and its ports in `folder`.
+fn with_chains(profile: &str, folder: &Path) -> Result<String> {
+    const CHAIN: &str = "[[chain]]\n";
+    let folder = format!("{}/", folder.display());
+    let (machine, chain) = profile.split_once(CHAIN).with_context(|| format!("no chain in {PROFILE}"))?;
+    let port = format!("{PROFILE_PORTS}chain");
+    let mut chain = chain.to_owned();
+    for (wanted, easier) in EASIER.into_iter().chain([(port.as_str(), "{port}")]) {
+        if !chain.contains(wanted) {
+            bail!("the chain of {PROFILE} has no {wanted}");
+        }
+        chain = chain.replace(wanted, easier);
+    }
+    let chains = (0..CHAINS)
+        .map(|index| format!("{CHAIN}{}\n", chain.replace("{port}", &format!("{folder}chain-{index}"))));
+    Ok(std::iter::once(machine.replace(PROFILE_PORTS, &folder)).chain(chains).collect())
 }
 
 fn start_service(
