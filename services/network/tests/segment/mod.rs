@@ -78,7 +78,8 @@ impl Segment {
             "--uts",
             "--preserve-credentials",
         ]);
-        nsenter.args(command).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").stdin(Stdio::null());
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/bin:/sbin:/bin";
+        nsenter.args(command).env("PATH", path).stdin(Stdio::null());
         nsenter
     }
 
@@ -155,7 +156,8 @@ impl Segment {
         ];
         let mut command = self.enter(self.server, &command);
         let log = File::create(self.folder.path().join("chronyd.log")).unwrap();
-        self.children.push(command.stdout(Stdio::null()).stderr(log).spawn().expect("chronyd is in chrony"));
+        self.children
+            .push(command.stdout(Stdio::null()).stderr(log).spawn().expect("nsenter is in util-linux"));
         // Its own word that it serves time.
         self.wait("NTP server", || self.serves(123));
     }
