@@ -63,6 +63,7 @@ fn start(images: &Images, disk: &Path) -> Result<(Rig, tempfile::TempDir)> {
         flash: &flash,
         control_tree: &images.control_tree(),
         folder: folder.path(),
+        extra: &[],
     })?;
     Ok((rig, folder))
 }

@@ -60,6 +60,7 @@ pub(super) async fn measure() -> Result<Measured> {
         flash: &flash,
         control_tree: &images.control_tree(),
         folder: work.path(),
+        extra: &[],
     })?;
     let answer = ask(&rig).await;
     rig.stop().await;
