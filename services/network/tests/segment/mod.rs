@@ -78,7 +78,8 @@ impl Segment {
             "--uts",
             "--preserve-credentials",
         ]);
-        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/bin:/sbin:/bin";
+        // The system's own first: its python3 is the one with Debian's modules.
+        let path = "/usr/sbin:/usr/bin:/sbin:/bin:".to_owned() + &std::env::var("PATH").unwrap_or_default();
         nsenter.args(command).env("PATH", path).stdin(Stdio::null());
         nsenter
     }
