@@ -15,3 +15,4 @@ mod page;
 mod slots;
 mod support;
 mod tampering;
+mod vlan;

@@ -55,6 +55,10 @@ async fn a_mining_unit_shows_itself_to_browsers_programs_and_prometheus() {
     assert_eq!(status["unit"]["board"], "qemu-aarch64", "{status:#}");
     assert_eq!(status["hardware"]["simulated"], true, "{status:#}");
     assert_eq!(status["hardware"]["chains"][0]["chips_found"], 1, "{status:#}");
+    let network = &status["network"];
+    assert_eq!(network["source"], "dhcp", "{status:#}");
+    assert_eq!(network["local_name"], "lab.local", "{status:#}");
+    assert!(network["addresses"].to_string().contains("\"10.0.2.15/24\""), "{status:#}");
     assert_eq!(status["problems"].as_array().map(Vec::len), Some(0), "{status:#}");
 
     let page = ask(rig.page, "/", "text/html").await.unwrap();

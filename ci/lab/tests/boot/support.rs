@@ -121,6 +121,25 @@ impl Disk {
         self.boot_through(images, &self.image, &["-rtc".to_owned(), format!("base={time}")])
     }
 
+    /// Boots with the two ends of the unit's cable in our hands: what it sends comes out of `sent.sock`, what goes into `heard.sock` it hears. The emulator's own
+    /// network hears and talks too.
+    pub(crate) fn boot_wired(&self, images: &Images) -> (Rig, [PathBuf; 2]) {
+        let sockets = ["sent", "heard"].map(|name| self.folder.path().join(format!("{name}.sock")));
+        let mut extra = Vec::new();
+        for (name, socket) in ["sent", "heard"].iter().zip(&sockets) {
+            let device = format!("socket,id={name},path={},server=on,wait=off", socket.display());
+            extra.extend(["-chardev".to_owned(), device]);
+        }
+        // "rx" is what the emulator's network receives from the unit.
+        for filter in [
+            "filter-mirror,id=mirror,netdev=net,queue=rx,outdev=sent",
+            "filter-redirector,id=inject,netdev=net,queue=tx,indev=heard",
+        ] {
+            extra.extend(["-object".to_owned(), filter.to_owned()]);
+        }
+        (self.boot_through(images, &self.image, &extra), sockets)
+    }
+
     /// Boots from a card that has worn out: whatever is written to the boot state's first copy comes back as an error.
     pub(crate) fn boot_without_writing_the_state(&self, images: &Images) -> Rig {
         let (start, _) = self.place("bootstate");
