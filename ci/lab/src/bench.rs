@@ -48,7 +48,7 @@ pub enum What {
         #[arg(long, default_value_t = 200)]
         blocks: usize,
         /// Rounds; the best one is judged
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 3)]
         rounds: usize,
         #[command(flatten)]
         output: Output,

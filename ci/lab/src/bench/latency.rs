@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Below what the chips' ticket lets through: every nonce is a share.
-const SHARE: f64 = 0.00001;
+const SHARE: f64 = 1e-7;
 /// Between blocks; no multiple of the 500 ms after which chains get other work anyway.
 const PAUSE: Duration = Duration::from_millis(137);
 /// What a switch takes at the least, and then some: until then nobody looks, for looking takes time from what is measured.
