@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use adit_slots::manifest::{Release, Root};
@@ -108,8 +108,16 @@ fn files(overlay: &Path) -> Result<BTreeMap<PathBuf, PathBuf>> {
     Ok(found)
 }
 
+/// Makes a folder and those above it that are missing, with a mode that does not depend on the builder's umask.
 fn make_folder(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).at("creating", path)
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_folder(above)?;
+    }
+    fs::create_dir(path).at("creating", path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).at("marking", path)
 }
 
 /// Writes a file, over an earlier one of the same path, with a mode that does not depend on the builder's umask.

@@ -70,10 +70,10 @@ impl Datum {
         self.address
     }
 
-    /// The last line that it said.
+    /// The last lines that it said.
     #[must_use]
     pub fn said(&self) -> String {
-        self.process.said()
+        self.process.tail()
     }
 }
 

@@ -76,7 +76,13 @@ impl Process {
 
     /// The last line that the process said.
     pub(crate) fn said(&self) -> String {
-        last_line(&self.output).unwrap_or_default()
+        let tail = self.tail();
+        tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned()
+    }
+
+    /// The end of what the process said, 4 KiB at most.
+    pub(crate) fn tail(&self) -> String {
+        tail(&self.output).unwrap_or_default()
     }
 }
 
@@ -145,14 +151,13 @@ pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn last_line(path: &Path) -> io::Result<String> {
+fn tail(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(2048)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(4096)))?;
     let mut tail = Vec::new();
-    file.take(2048).read_to_end(&mut tail)?;
-    let tail = String::from_utf8_lossy(&tail);
-    Ok(tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_owned())
+    file.take(4096).read_to_end(&mut tail)?;
+    Ok(String::from_utf8_lossy(&tail).into_owned())
 }
 
 /// Folders of programs whose owner was killed: the process that is part of the name does not exist any more.
