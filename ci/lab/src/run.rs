@@ -114,6 +114,7 @@ async fn boot_and_watch(
         control_tree: &images.control_tree(),
         folder: work,
         extra: &[],
+        hurry_bits: 0,
     })?;
     let result = watch(options, backend, &mut rig, signals, display, outcome).await;
     rig.stop().await;

@@ -121,6 +121,8 @@ pub struct RigInputs<'a> {
     pub folder: &'a Path,
     /// Further arguments for QEMU.
     pub extra: &'a [String],
+    /// The simulated chip searches 2^this times as fast as otherwise, as far as this computer can: 2^3 is what AVX-512 does on one core.
+    pub hurry_bits: u32,
 }
 
 impl Rig {
@@ -130,6 +132,7 @@ impl Rig {
         let mut machine =
             adit_simulator::Config::bitaxe(Endpoint::Unix(chain.clone()), Endpoint::Unix(board.clone()));
         machine.control = Some(at("machine.sock"));
+        machine.slowdown_bits = machine.slowdown_bits.saturating_sub(inputs.hurry_bits);
         let simulator = Simulator::start(&machine).context("simulated machine")?;
 
         let qemu = inputs.board.qemu.as_ref().context("this board is not emulated")?;

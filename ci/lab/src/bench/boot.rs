@@ -64,6 +64,7 @@ fn start(images: &Images, disk: &Path) -> Result<(Rig, tempfile::TempDir)> {
         control_tree: &images.control_tree(),
         folder: folder.path(),
         extra: &[],
+        hurry_bits: 0,
     })?;
     Ok((rig, folder))
 }

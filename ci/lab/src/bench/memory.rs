@@ -61,6 +61,7 @@ pub(super) async fn measure() -> Result<Measured> {
         control_tree: &images.control_tree(),
         folder: work.path(),
         extra: &[],
+        hurry_bits: 0,
     })?;
     let answer = ask(&rig).await;
     rig.stop().await;
