@@ -65,8 +65,9 @@ impl Chain<'_> {
             let now = Instant::now();
             if now >= hashing.heard.max(hashing.asked) + ASK_AFTER {
                 self.ask(&mut hashing, now).await?;
-                self.path.announce();
             }
+            // Credits that the miner did not take earlier. Not with `ask` alone: chips that answer for their counters are never quiet enough for that.
+            self.path.announce();
             if hashing.telemetry.due().is_some_and(|due| now >= due)
                 && let Some(question) = hashing.telemetry.ask(now)
             {
