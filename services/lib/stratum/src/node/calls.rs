@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::v1::presentable;
+use crate::text;
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,12 +89,7 @@ pub fn read_submitted(answer: &[u8]) -> Result<Submitted, CallError> {
 
 /// A text from a node as it can stand in one line between double quotes, at most 256 characters.
 pub(crate) fn plain(text: &str) -> String {
-    let plain = |c: char| match c {
-        '"' => '\'',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    presentable(text, &[]).chars().map(plain).collect()
+    text::plain(&text::presentable(text, &[]))
 }
 
 /// The result, which may be none; the node's error; or why there is neither.
