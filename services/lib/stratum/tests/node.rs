@@ -145,6 +145,10 @@ fn the_other_answers_are_read() {
     assert_eq!(submitted("\"duplicate\""), Ok(Submitted::Known));
     assert_eq!(submitted("\"high-hash\""), Ok(Submitted::Refused("high-hash".to_owned())));
     assert!(matches!(submitted("7"), Err(CallError::Answer(_))));
+    // What something in front of a node may say, in JSON as well.
+    for other in ["{}", r#"{"message":"no such route","status":404}"#, r#"{"error":null,"id":0}"#] {
+        assert!(matches!(read_submitted(other.as_bytes()), Err(CallError::Answer(_))), "{other}");
+    }
     let refused = br#"{"result":null,"error":{"code":-22,"message":"Block decode failed"},"id":0}"#;
     assert_eq!(
         read_submitted(refused),

@@ -1,6 +1,6 @@
 //! The calls to a node: JSON-RPC 1.0 bodies, without how they travel.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::text;
@@ -29,8 +29,11 @@ pub enum Submitted {
 pub const MAX_ANSWER: usize = 16 << 20;
 
 #[derive(Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 struct Reply<T> {
-    result: Option<T>,
+    /// `None`: there is no such key. A result that is null is a result: `submitblock`'s for a block that was taken.
+    #[serde(default, deserialize_with = "some")]
+    result: Option<Option<T>>,
     error: Option<ReplyError>,
 }
 
@@ -38,6 +41,10 @@ struct Reply<T> {
 struct ReplyError {
     code: i64,
     message: String,
+}
+
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(result: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(result).map(Some)
 }
 
 /// `getblockchaininfo`.
@@ -74,7 +81,7 @@ pub fn read_chain(answer: &[u8]) -> Result<String, CallError> {
     struct Info {
         chain: String,
     }
-    let info: Info = result(answer)?.ok_or_else(|| CallError::Answer("there is no result".to_owned()))?;
+    let info: Info = result(answer)?.ok_or_else(no_result)?;
     Ok(plain(&info.chain))
 }
 
@@ -92,12 +99,16 @@ pub(crate) fn plain(text: &str) -> String {
     text::plain(&text::presentable(text, &[]))
 }
 
-/// The result, which may be none; the node's error; or why there is neither.
+/// The result, which may be null; the node's error; or why there is neither.
 pub(crate) fn result<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<Option<T>, CallError> {
     let reply: Reply<T> =
         serde_json::from_slice(answer).map_err(|error| CallError::Answer(plain(&error.to_string())))?;
     match reply.error {
         Some(ReplyError { code, message }) => Err(CallError::Refused { code, message: plain(&message) }),
-        None => Ok(reply.result),
+        None => reply.result.ok_or_else(no_result),
     }
+}
+
+fn no_result() -> CallError {
+    CallError::Answer("there is no result".to_owned())
 }
