@@ -23,7 +23,7 @@ use crate::report;
 
 /// For one attempt to hand a block over. A node checks all of it before it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A node that cannot be asked is tried for so long, at these intervals: nothing else that the unit does is worth as much.
+/// A node that cannot be asked, or cannot judge the block yet, is tried for so long, at these intervals: nothing else that the unit does is worth as much.
 const TRYING: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Where any hash is a block (regtest) the next is found before the node has said that it took this one: on the same parent they are not wanted then.
@@ -37,7 +37,8 @@ const MAX_WAITING: usize = 2;
 struct Answer {
     id: u64,
     node: usize,
-    said: Result<Submitted, String>,
+    /// The console's word for how it took the block, or why it did not.
+    said: Result<&'static str, String>,
 }
 
 struct UnderWay {
@@ -146,15 +147,11 @@ impl Blocks {
         let block = &mut self.under_way[place];
         let was_accepted = block.accepted;
         let text = match said {
-            Ok(Submitted::Accepted) => {
+            Ok(word) => {
                 block.accepted = true;
-                "accepted".to_owned()
+                word.to_owned()
             }
-            Ok(Submitted::Known) => {
-                block.accepted = true;
-                "duplicate".to_owned()
-            }
-            Ok(Submitted::Refused(reason)) | Err(reason) => {
+            Err(reason) => {
                 block.refusal.get_or_insert_with(|| reason.clone());
                 reason
             }
@@ -189,18 +186,23 @@ impl Blocks {
     }
 }
 
-/// Tries until the node has said something about the block.
-async fn hand_over(access: &Access, body: &Bytes) -> Result<Submitted, String> {
+/// Tries until the node has judged the block.
+async fn hand_over(access: &Access, body: &Bytes) -> Result<&'static str, String> {
     let end = Later::now() + TRYING;
     loop {
         let answer = access.call(body.clone(), PATIENCE).await;
-        let said = answer.map(|answer| calls::read_submitted(&answer));
-        match said {
-            Ok(Ok(submitted)) => return Ok(submitted),
+        let no_verdict = match answer.map(|answer| calls::read_submitted(&answer)) {
+            Ok(Ok(Submitted::Accepted)) => return Ok("accepted"),
+            Ok(Ok(Submitted::Known)) => return Ok("duplicate"),
+            Ok(Ok(Submitted::Refused(reason))) => return Err(access.presentable(&reason)),
             Ok(Err(error @ CallError::Refused { .. })) => return Err(access.presentable(&error)),
-            Ok(Err(error)) if Later::now() >= end => return Err(access.presentable(&error)),
-            Err(reason) if Later::now() >= end => return Err(reason),
-            Ok(Err(_)) | Err(_) => sleep(PAUSE).await,
+            Ok(Ok(Submitted::NotYet(reason))) => access.presentable(&reason),
+            Ok(Err(error)) => access.presentable(&error),
+            Err(reason) => reason,
+        };
+        if Later::now() >= end {
+            return Err(no_verdict);
         }
+        sleep(PAUSE).await;
     }
 }

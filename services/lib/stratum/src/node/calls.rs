@@ -21,9 +21,16 @@ pub enum Submitted {
     Accepted,
     /// The node had it already, and found it good: it heard of it from another one.
     Known,
+    /// The node cannot judge it, and may soon: it starts, or has not heard of the block's parent. Its reason.
+    NotYet(String),
     /// The node's reason, cut to 256 characters; `inconclusive` is a good block that another one was quicker than.
     Refused(String),
 }
+
+/// `RPC_IN_WARMUP`. Source: Bitcoin's `rpc/protocol.h`.
+const IN_WARMUP: i64 = -28;
+/// Source: Bitcoin's `AcceptBlockHeader`.
+const UNKNOWN_PARENT: &str = "prev-blk-not-found";
 
 /// The largest answer that any call can have, bytes: 4 MB of transactions in hexadecimal digits, and what stands around 16,666 of them.
 pub const MAX_ANSWER: usize = 16 << 20;
@@ -87,11 +94,16 @@ pub fn read_chain(answer: &[u8]) -> Result<String, CallError> {
 
 /// What the node says about a block.
 pub fn read_submitted(answer: &[u8]) -> Result<Submitted, CallError> {
-    Ok(match result::<String>(answer)?.as_deref() {
-        None => Submitted::Accepted,
-        Some("duplicate") => Submitted::Known,
-        Some(reason) => Submitted::Refused(plain(reason)),
-    })
+    match result::<String>(answer) {
+        Ok(None) => Ok(Submitted::Accepted),
+        Ok(Some(reason)) => Ok(match reason.as_str() {
+            "duplicate" => Submitted::Known,
+            UNKNOWN_PARENT => Submitted::NotYet(reason),
+            _ => Submitted::Refused(plain(&reason)),
+        }),
+        Err(error @ CallError::Refused { code: IN_WARMUP, .. }) => Ok(Submitted::NotYet(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// A text from a node as it can stand in one line between double quotes, at most 256 characters.
