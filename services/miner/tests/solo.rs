@@ -112,7 +112,7 @@ async fn what_a_node_with_another_chain_says_is_one_line_and_the_next_is_tried()
     // A refused block is counted, and mining goes on.
     until("refused blocks", async || unit.status().await.shares_rejected >= 2).await;
     let status = unit.status().await;
-    assert_eq!((status.state.as_str(), status.shares_accepted), ("hashing", 0));
+    assert_eq!((status.state.as_str(), status.shares_accepted, status.blocks_accepted), ("hashing", 0, 0));
     unit.stop().await;
 }
 
@@ -138,7 +138,8 @@ async fn a_node_that_cannot_judge_a_block_yet_is_asked_again() {
     let _driver = Driver::start(folder.path());
     let unit = Unit::start(folder, Some(&config(&[port])));
     until("a block that is taken", async || unit.status().await.shares_accepted > 0).await;
-    assert_eq!(unit.status().await.shares_rejected, 0);
+    let status = unit.status().await;
+    assert_eq!((status.shares_rejected, status.blocks_accepted), (0, status.shares_accepted));
     unit.stop().await;
 }
 

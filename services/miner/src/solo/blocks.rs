@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_stratum::{
-    node::{Block, CallError, Submitted, calls},
-    v1::{Event, Refusal},
-};
+use adit_stratum::node::{Block, CallError, Submitted, calls};
 use bytes::Bytes;
 use tokio::{
     sync::mpsc,
@@ -32,6 +29,9 @@ const SIBLING: Duration = Duration::from_secs(10);
 const MAX_UNDER_WAY: usize = 4;
 /// Blocks that wait, for one of them on its parent to be refused. More would be as good as these.
 const MAX_WAITING: usize = 2;
+
+/// Taken by one node at least, so long after it was found; or by none, with the first reason.
+type Verdict = Result<Duration, String>;
 
 /// What one node said about one block.
 struct Answer {
@@ -132,8 +132,8 @@ impl Blocks {
         });
     }
 
-    /// The next verdict on a block: taken by one node at least, or by none. May be dropped and called again at any point.
-    pub(crate) async fn next(&mut self) -> (usize, Event) {
+    /// The next verdict on a block. May be dropped and called again at any point.
+    pub(crate) async fn next(&mut self) -> (usize, Verdict) {
         loop {
             let Some(answer) = self.answers.recv().await else { return pending().await };
             if let Some(verdict) = self.hear(answer) {
@@ -142,7 +142,7 @@ impl Blocks {
         }
     }
 
-    fn hear(&mut self, Answer { id, node, said }: Answer) -> Option<(usize, Event)> {
+    fn hear(&mut self, Answer { id, node, said }: Answer) -> Option<(usize, Verdict)> {
         let place = self.under_way.iter().position(|block| block.id == id)?;
         let block = &mut self.under_way[place];
         let was_accepted = block.accepted;
@@ -158,14 +158,13 @@ impl Blocks {
         };
         report::block(self.nodes[node].url(), block.height, &block.hash, &text);
         block.open -= 1;
-        let (pool, id, parent, done) = (block.pool, block.id, block.prev_hash, block.open == 0);
+        let (pool, parent, done) = (block.pool, block.prev_hash, block.open == 0);
         let verdict = if block.accepted && !was_accepted {
             self.taken = Some((parent, Instant::now()));
             self.waiting.retain(|(_, other)| other.prev_hash != parent);
-            Some(Event::ShareAccepted { id, after: block.since.elapsed() })
+            Some(Ok(block.since.elapsed()))
         } else if done && !block.accepted {
-            let message = block.refusal.take().unwrap_or_default();
-            Some(Event::ShareRejected { id, refusal: Refusal { code: None, message } })
+            Some(Err(block.refusal.take().unwrap_or_default()))
         } else {
             None
         };
