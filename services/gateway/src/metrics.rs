@@ -163,9 +163,10 @@ fn chain_families() -> [(Family, OfChain); 11] {
         (Family::counter("adit_chain_chip_hashes", "Hashes by the chips' own count"), |chain| {
             chain.chip_hashes
         }),
-        (Family::counter("adit_chain_chip_hashes_wrong", "Hashes that chips found wrong themselves"), |chain| {
-            chain.chip_hashes_wrong
-        }),
+        (
+            Family::counter("adit_chain_chip_hashes_wrong", "Hashes that chips found wrong themselves"),
+            |chain| chain.chip_hashes_wrong,
+        ),
     ]
 }
 

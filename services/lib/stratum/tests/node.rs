@@ -146,7 +146,8 @@ fn the_other_answers_are_read() {
     assert_eq!(submitted("\"duplicate\""), Ok(Submitted::Known));
     assert_eq!(submitted("\"high-hash\""), Ok(Submitted::Refused("high-hash".to_owned())));
     assert_eq!(submitted("\"prev-blk-not-found\""), Ok(Submitted::NotYet("prev-blk-not-found".to_owned())));
-    let starting = r#"{"result":null,"error":{"code":-28,"message":"Loading block index…"},"id":0}"#.as_bytes();
+    let starting =
+        r#"{"result":null,"error":{"code":-28,"message":"Loading block index…"},"id":0}"#.as_bytes();
     assert_eq!(read_submitted(starting), Ok(Submitted::NotYet("code -28: Loading block index…".to_owned())));
     assert!(matches!(submitted("7"), Err(CallError::Answer(_))));
     // What something in front of a node may say, in JSON as well.
