@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use adit_config::same_network;
 use simple_dns::{
     CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE, rdata::RData,
 };
@@ -469,17 +470,4 @@ fn canonical(record: &ResourceRecord<'_>) -> Option<(u16, u16, Vec<u8>)> {
     packet.answers.push(record);
     let bytes = packet.build_bytes_vec().ok()?;
     Some((class, kind, bytes.get(BEFORE..)?.to_vec()))
-}
-
-fn same_network(own: IpAddr, other: IpAddr, prefix: u8) -> bool {
-    let prefix = u32::from(prefix);
-    match (own, other) {
-        (IpAddr::V4(own), IpAddr::V4(other)) => {
-            (u32::from(own) ^ u32::from(other)).checked_shr(32u32.saturating_sub(prefix)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(own), IpAddr::V6(other)) => {
-            (u128::from(own) ^ u128::from(other)).checked_shr(128u32.saturating_sub(prefix)).unwrap_or(0) == 0
-        }
-        _ => false,
-    }
 }
