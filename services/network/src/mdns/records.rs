@@ -106,6 +106,18 @@ impl Records {
         }
     }
 
+    /// Of those records that were there before, when they were sent.
+    pub(super) fn remember_sent(&mut self, before: &Self) {
+        for own in &mut self.0 {
+            own.sent =
+                before.iter().find(|before| before.record == own.record).and_then(|before| before.sent);
+        }
+    }
+
+    pub(super) fn last_sent(&self) -> Option<Instant> {
+        self.iter().filter_map(|own| own.sent).max()
+    }
+
     /// What there is to say to a question.
     pub(super) fn answers(&self, question: &Question<'_>) -> Mask {
         if !matches!(question.qclass, QCLASS::ANY | QCLASS::CLASS(CLASS::IN)) {

@@ -1,7 +1,8 @@
 //! The responder's decisions: RFC 6762 §6 (answering), §8 (probing, announcing), §9 (conflicts). Packets and time in, packets out.
 //!
 //! What it keeps does not grow with what it hears: nothing of a stranger's packet is remembered but that a record of ours is to be said, or that our name is
-//! contested. What it sends does not either: a record is multicast once a second at most, and answers to single askers come out of a bucket.
+//! contested. What it sends does not either: a record is multicast once a second at most (in defence of the name four times), and answers to single askers
+//! come out of a bucket.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -122,7 +123,11 @@ impl Responder {
             _ if self.addresses.is_empty() => Phase::Idle,
             Phase::Idle => probing(now),
             Phase::Probing { .. } => self.phase,
-            _ => Phase::Announcing { sent: 0, next: now },
+            // Whoever sends router advertisements can change addresses as often as they like.
+            _ => {
+                let next = self.own.last_sent().map_or(now, |last| now.max(last + ANNOUNCE_PAUSE));
+                Phase::Announcing { sent: 0, next }
+            }
         };
     }
 
@@ -237,6 +242,8 @@ impl Responder {
         }
         self.conflicts = self.conflicts.saturating_add(1);
         self.last_conflict = Some(now);
+        // Nothing is said under a name that may be another's.
+        self.pending = None;
         self.phase = match self.conflicts {
             ..MANY_CONFLICTS => probing(now),
             _ => Phase::Probing { sent: 0, next: now + CONFLICT_PAUSE },
@@ -352,7 +359,8 @@ impl Responder {
     fn rebuild(&mut self) {
         self.label = label(&self.wished, self.mac, self.attempt);
         let addresses: Vec<IpAddr> = self.addresses.iter().map(|(address, _)| *address).collect();
-        self.own = Records::new(&self.label, &addresses);
+        let before = std::mem::replace(&mut self.own, Records::new(&self.label, &addresses));
+        self.own.remember_sent(&before);
         self.pending = None;
     }
 
