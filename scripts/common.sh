@@ -88,20 +88,13 @@ apt_step() {
     die "$what: ${complaint:-$(tail -n 1 "$ADIT_CACHE/apt.log")} (whole log: $ADIT_CACHE/apt.log)"
 }
 
-# The mirror that apt uses for Debian itself.
-debian_mirror() {
-    apt-get indextargets --format '$(SITE) $(RELEASE)' 2>/dev/null |
-        awk -v suite="$1" '$2 == suite && $1 !~ /security/ { print $1; exit }'
-}
-
 # A machine that took some package from backports may need the rest from there too: lists them when it does not yet.
 use_backports() {
-    local suite=$1 mirror
+    local suite=$1
     apt-get indextargets --format '$(RELEASE)' | grep -qx "$suite-backports" && return
-    mirror=$(debian_mirror "$suite")
     say "these packages do not fit what is installed; adding $suite-backports as /etc/apt/sources.list.d/adit-backports.sources"
     printf 'Types: deb\nURIs: %s\nSuites: %s-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
-        "${mirror:-http://deb.debian.org/debian}" "$suite" | as_root tee /etc/apt/sources.list.d/adit-backports.sources >/dev/null
+        "$(image/debian-mirror)" "$suite" | as_root tee /etc/apt/sources.list.d/adit-backports.sources >/dev/null
     apt_step "apt-get update" update
 }
 
@@ -167,6 +160,9 @@ running_in() {
 tidy() {
     local signal left
     trap '' INT TERM HUP
+    # Our own jobs would start more, and their environment is the one that this script was started with.
+    # shellcheck disable=SC2046
+    kill $(jobs -p) 2>/dev/null || true
     for signal in TERM KILL; do
         left=$(running_in "$SITE")
         [ -n "$left" ] || break

@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{At as _, Error, Result};
 
+/// Where products are made.
+const UNFINISHED: &str = "unfinished";
+
 pub struct Cache {
     root: PathBuf,
 }
@@ -45,7 +48,8 @@ impl Cache {
         Self::open(None)
     }
 
-    /// The folder given, else `$ADIT_CACHE`, `$XDG_CACHE_HOME/adit`, `~/.cache/adit`; made when it is missing.
+    /// The folder given, else `$ADIT_CACHE`, `$XDG_CACHE_HOME/adit`, `~/.cache/adit`; made when it is missing. What builds that
+    /// were killed left in it is removed.
     pub fn open(chosen: Option<&Path>) -> Result<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = chosen
@@ -56,7 +60,9 @@ impl Cache {
             .ok_or_else(|| Error::input("cache", "there is no $HOME: give --cache DIR or set ADIT_CACHE"))?;
         fs::create_dir_all(&root).at("creating", &root)?;
         let root = root.canonicalize().at("opening", &root)?;
-        Ok(Cache { root })
+        let cache = Cache { root };
+        cache.remove_leftovers();
+        Ok(cache)
     }
 
     /// Where the products are.
@@ -72,8 +78,7 @@ impl Cache {
     }
 
     pub(crate) fn lock(&self, name: &str) -> Result<Lock> {
-        let path = self.subfolder("locks")?.join(name);
-        let file = File::options().create(true).append(true).open(&path).at("opening", &path)?;
+        let (path, file) = self.lock_file(name)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -83,6 +88,24 @@ impl Cache {
             Err(TryLockError::Error(error)) => return Err(error).at("locking", &path),
         }
         Ok(Lock { _file: file })
+    }
+
+    fn lock_file(&self, name: &str) -> Result<(PathBuf, File)> {
+        let path = self.subfolder("locks")?.join(name);
+        let file = File::options().create(true).append(true).open(&path).at("opening", &path)?;
+        Ok((path, file))
+    }
+
+    /// Removes what nobody makes any more: who makes a product holds its lock. What cannot be removed now, perhaps because a compiler
+    /// that outlived its build still writes there, goes another time.
+    fn remove_leftovers(&self) {
+        let Ok(entries) = fs::read_dir(self.root.join(UNFINISHED)) else { return };
+        for entry in entries.flatten() {
+            let Ok((_, lock)) = self.lock_file(&entry.file_name().to_string_lossy()) else { continue };
+            if lock.try_lock().is_ok() {
+                let _ = remove(&entry.path());
+            }
+        }
     }
 
     /// Where the product of this kind and key is, or would be.
@@ -100,7 +123,7 @@ impl Cache {
         if place.exists() {
             return Ok(());
         }
-        let unfinished = self.subfolder("unfinished")?.join(&*name);
+        let unfinished = self.subfolder(UNFINISHED)?.join(&*name);
         remove(&unfinished)?;
         fs::create_dir(&unfinished).at("creating", &unfinished)?;
         make(&unfinished)?;
@@ -138,6 +161,22 @@ mod tests {
             made.unwrap();
         }
         assert!(place.join("whole").exists());
+    }
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_at_the_next_start_and_what_is_being_made_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path())).unwrap();
+        let left = folder.path().join(UNFINISHED).join("thing-of-yesterday");
+        fs::create_dir_all(left.join("objects")).unwrap();
+        let place = cache.place("thing", Key::default());
+        let made = cache.product(&place, |dir| {
+            Cache::open(Some(folder.path())).unwrap();
+            assert!(dir.exists() && !left.exists());
+            Ok(())
+        });
+        made.unwrap();
+        assert!(place.exists());
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn download_source(release: &str, product: &Path) -> Result<()> {
     }
     let sources = apt.join("sources.list");
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    let line = format!("deb [signed-by={keyring}] {} {SOURCE_SUITE} main\n", debian_mirror());
+    let line = format!("deb [signed-by={keyring}] {} {SOURCE_SUITE} main\n", debian_mirror()?);
     fs::write(&sources, line).at("writing", &sources)?;
     let config = apt.join("apt.conf");
     let settings = format!(
@@ -203,16 +203,7 @@ fn unpack_library(package: &Path, product: &Path) -> Result<()> {
     }
 }
 
-/// The mirror that this machine's apt uses for Debian itself, else Debian's own address.
-fn debian_mirror() -> String {
-    let listed = Tool::new("apt-get", "apt")
-        .args(["indextargets", "--format", "$(REPO_URI) $(ORIGIN)", "Created-By: Packages"])
-        .run()
-        .unwrap_or_default();
-    let uri = listed.lines().find_map(|line| {
-        // Backports has an origin of its own, security an address of its own.
-        let uri = line.strip_suffix(" Debian")?.trim_end_matches('/');
-        uri.ends_with("/debian").then_some(uri)
-    });
-    uri.unwrap_or("http://deb.debian.org/debian").to_owned()
+fn debian_mirror() -> Result<String> {
+    let mirror = Tool::new("sh", "dash").args(["-c", include_str!("../debian-mirror")]).run()?;
+    Ok(mirror.trim().to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
 };
 
@@ -13,6 +14,7 @@ use adit_image::{
     slot,
 };
 use adit_slots::boot_state::COPY_BYTES;
+use anyhow::{Context, bail};
 
 pub const BOARD: &str = "qemu-aarch64";
 const INIT: &str = "/sbin/adit-init";
@@ -92,17 +94,22 @@ impl Images {
         Ok(build.build(&[package], &folder)?.remove(0).file)
     }
 
-    /// A disk with these slots, boot state and configuration.
+    /// A disk with these slots, boot state and configuration, which is kept as `adit.toml` beside it.
     pub fn disk(
         &self,
         image: &Path,
         slots: [&SlotFiles; 2],
         boot_state: [[u8; COPY_BYTES]; 2],
-        config: Option<&Path>,
-    ) -> Result<()> {
+        config: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let file = image.with_file_name("adit.toml");
+        if let Some(text) = config {
+            std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+        }
         let [slot_a, slot_b] = slots;
+        let config = config.map(|_| &*file);
         let inputs = DiskInputs { board: &self.board, slot_a, slot_b, boot_state, config, built: self.built };
-        disk::build(&inputs, image)
+        Ok(disk::build(&inputs, image)?)
     }
 
     pub fn flash(&self) -> PathBuf {
@@ -119,6 +126,15 @@ impl Images {
         }
         qemu::control_tree(&self.board, &self.parts.key, &self.control_tree())
     }
+}
+
+/// Copies a mostly empty file without writing its holes.
+pub(crate) fn copy_sparse(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let done = Command::new("cp").arg("--sparse=always").args([from, to]).status()?;
+    if !done.success() {
+        bail!("cp {} {}: {done}", from.display(), to.display());
+    }
+    Ok(())
 }
 
 fn build_slot(

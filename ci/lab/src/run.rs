@@ -102,20 +102,11 @@ async fn boot_and_watch(
     display: &mut Display,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let (config, disk, flash) = (work.join("adit.toml"), work.join("disk.img"), work.join("flash.img"));
-    let text = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
-    std::fs::write(&config, text.context("mining without a pool needs a node")?)?;
+    let disk = work.join("disk.img");
+    let config = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
+    let config = config.context("mining without a pool needs a node")?;
     images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
-    copy_sparse(&images.flash(), &flash)?;
-    let mut rig = Rig::start(&RigInputs {
-        board: &images.board,
-        disk: &disk,
-        flash: &flash,
-        control_tree: &images.control_tree(),
-        folder: work,
-        extra: &[],
-        hurry_bits: 0,
-    })?;
+    let mut rig = Rig::start(&RigInputs { images, disk: &disk, folder: work, extra: &[], hurry_bits: 0 })?;
     let result = watch(options, backend, &mut rig, signals, display, outcome).await;
     rig.stop().await;
     result
@@ -208,13 +199,4 @@ fn standing(outcome: &Outcome) -> &'static str {
         Outcome { blocks_accepted: 0, .. } => "no block was accepted",
         _ => "still going",
     }
-}
-
-/// Copies a mostly empty file without writing its holes.
-pub fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
-    let done = std::process::Command::new("cp").arg("--sparse=always").args([from, to]).status()?;
-    if !done.success() {
-        bail!("cp {} {}: {done}", from.display(), to.display());
-    }
-    Ok(())
 }

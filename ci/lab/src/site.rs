@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use adit_image::{
-    Board,
-    qemu::{self, FarEnd, QemuFiles},
-};
+use adit_image::qemu::{self, FarEnd, QemuFiles};
 use adit_pool::{Difficulty, Node, Pool, RPC_ACCOUNT};
 use adit_simulator::{Endpoint, Simulator};
 use anyhow::{Context, Result, bail};
@@ -18,7 +15,11 @@ use tokio::{
     net::UnixStream,
 };
 
-use crate::qemu::Unit;
+use crate::{
+    console::Event,
+    images::{Images, copy_sparse},
+    qemu::Unit,
+};
 
 /// Where the unit's network (QEMU's user network) shows this computer's loopback.
 pub const HOST_SEEN_FROM_UNIT: &str = "10.0.2.2";
@@ -111,13 +112,13 @@ pub struct Rig {
     monitor: PathBuf,
 }
 
-/// What a rig is started from. `disk` and `flash` are written to.
+/// What a rig is started from.
 pub struct RigInputs<'a> {
-    pub board: &'a Board,
+    /// For the board and its firmware; what is on the disk may be others.
+    pub images: &'a Images,
+    /// How QEMU names the disk's image. Written to.
     pub disk: &'a Path,
-    pub flash: &'a Path,
-    pub control_tree: &'a Path,
-    /// For sockets and the console's log.
+    /// For the firmware's flash, sockets and the console's log.
     pub folder: &'a Path,
     /// Further arguments for QEMU.
     pub extra: &'a [String],
@@ -135,15 +136,18 @@ impl Rig {
         machine.slowdown_bits = machine.slowdown_bits.saturating_sub(inputs.hurry_bits);
         let simulator = Simulator::start(&machine).context("simulated machine")?;
 
-        let qemu = inputs.board.qemu.as_ref().context("this board is not emulated")?;
+        let images = inputs.images;
+        let qemu = images.board.qemu.as_ref().context("this board is not emulated")?;
         let page = free_address()?;
+        let flash = at("flash.img");
+        copy_sparse(&images.flash(), &flash)?;
         let files = QemuFiles {
-            control_tree: inputs.control_tree,
-            flash: inputs.flash,
+            control_tree: &images.control_tree(),
+            flash: &flash,
             disk: inputs.disk,
             http: page.port(),
         };
-        let mut arguments = qemu::arguments(inputs.board, qemu, &files)?;
+        let mut arguments = qemu::arguments(&images.board, qemu, &files)?;
         // The unit's four serial ports: chips, board controller, fault-injection agent, nothing.
         let far_ends =
             [FarEnd::Client(&chain), FarEnd::Client(&board), FarEnd::Server(&agent), FarEnd::Nothing];
@@ -155,6 +159,13 @@ impl Rig {
         arguments.extend_from_slice(inputs.extra);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
         Ok(Self { simulator, unit, page, agent, monitor })
+    }
+
+    /// Waits until a share is accepted by the unit's own count.
+    pub async fn accepted_share(&self, limit: Duration) -> Result<()> {
+        let accepted = |event: &Event| matches!(event, Event::Hashing { accepted: 1.., .. }).then_some(());
+        self.unit.wait_event(0, limit, "accepted share", accepted).await?;
+        Ok(())
     }
 
     /// Plugs the network cable in or pulls it.

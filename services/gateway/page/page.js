@@ -50,14 +50,20 @@ function problems(list) {
   element.hidden = list.length === 0;
 }
 
+// Chips that count only wrong hashes leave nothing to compare them with.
+const share = (part, all) => (all > 0 ? `${((100 * part) / all).toFixed(2)} %` : scaled(part, ""));
+const celsius = (value) => known(value, (celsius) => `${celsius.toFixed(1)} °C`);
+
 function chains(list) {
   const rows = list.map((chain) => {
     const cells = [
       `${chain.chain}`,
-      known(chain.chip_celsius, (celsius) => `${celsius.toFixed(1)} °C`),
+      celsius(chain.chip_celsius),
+      celsius(chain.die_celsius),
       `${chain.chips_found} of ${chain.chips_expected}`,
       known(chain.clock_megahertz, (clock) => `${clock.toFixed(0)} MHz`),
       count(chain.crc_errors),
+      known(chain.chip_hashes_wrong, (wrong) => share(wrong, chain.chip_hashes)),
       chain.chip,
     ];
     const row = document.createElement("tr");
@@ -80,6 +86,7 @@ function render(status) {
   show("rejected", count(miner?.shares_rejected));
   show("stale", count(miner?.shares_stale));
   show("best", known(miner?.best_share_difficulty, difficulty));
+  show("blocks", count(miner?.blocks_accepted));
   show("pool", known(miner?.pool_url, (url) => url));
 
   show("machine", hardware?.machine ?? "");

@@ -97,6 +97,10 @@ fn add_miner(page: &mut Page, miner: &Miner) {
         .map(|(result, count)| labelled("result", result, count as f64)),
     );
     page.add(
+        Family::counter("adit_blocks_accepted", "Blocks that this unit found and one of its own nodes took"),
+        [plain(miner.blocks_accepted as f64)],
+    );
+    page.add(
         Family::counter("adit_nonces_invalid", "Nonces whose hash lacks the ticket's zero bits"),
         [plain(miner.nonces_invalid as f64)],
     );
@@ -124,7 +128,7 @@ fn add_hardware(page: &mut Page, hardware: &Hardware) {
 
 type OfChain = fn(&Chain) -> Option<f64>;
 
-fn chain_families() -> [(Family, OfChain); 8] {
+fn chain_families() -> [(Family, OfChain); 11] {
     [
         (Family::gauge("adit_chain_chips_found", "", "Chips that answered"), |chain| {
             Some(chain.chips_found.into())
@@ -138,6 +142,14 @@ fn chain_families() -> [(Family, OfChain); 8] {
         (Family::gauge("adit_chain_temperature_celsius", "celsius", "Chip temperature"), |chain| {
             chain.chip_celsius
         }),
+        (
+            Family::gauge(
+                "adit_chain_die_temperature_celsius",
+                "celsius",
+                "Hottest die by the chips' own thermometers",
+            ),
+            |chain| chain.die_celsius,
+        ),
         (Family::counter("adit_chain_works_sent", "Works put on the wire"), |chain| {
             Some(chain.works_sent as f64)
         }),
@@ -148,6 +160,13 @@ fn chain_families() -> [(Family, OfChain); 8] {
         (Family::counter("adit_chain_impossible_responses", "Responses that cannot be"), |chain| {
             Some(chain.impossible_responses as f64)
         }),
+        (Family::counter("adit_chain_chip_hashes", "Hashes by the chips' own count"), |chain| {
+            chain.chip_hashes
+        }),
+        (
+            Family::counter("adit_chain_chip_hashes_wrong", "Hashes that chips found wrong themselves"),
+            |chain| chain.chip_hashes_wrong,
+        ),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -100,14 +100,14 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections));
     let addresses = Addresses::default();
     let (end, ending) = watch::channel(());
-    let complained = AtomicBool::new(false);
     let accept = async {
+        let mut complained = false;
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (stream, from) = match listener.accept().await {
                 Ok((stream, address)) => (stream, address.ip()),
                 Err(error) => {
-                    if !complained.swap(true, Ordering::Relaxed) {
+                    if !std::mem::replace(&mut complained, true) {
                         warn!(target: TARGET, %error, "accept; said once");
                     }
                     sleep(ACCEPT_PAUSE).await;

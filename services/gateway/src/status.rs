@@ -61,6 +61,7 @@ pub struct Miner {
     pub shares_stale: u64,
     pub nonces_invalid: u64,
     pub best_share_difficulty: Option<f64>,
+    pub blocks_accepted: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,10 +89,13 @@ pub struct Chain {
     pub chips_expected: u16,
     pub clock_megahertz: Option<f64>,
     pub chip_celsius: Option<f64>,
+    pub die_celsius: Option<f64>,
     pub works_sent: u64,
     pub nonces: u64,
     pub crc_errors: u64,
     pub impossible_responses: u64,
+    pub chip_hashes: Option<f64>,
+    pub chip_hashes_wrong: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -171,6 +175,7 @@ impl Miner {
             shares_stale: status.shares_stale,
             nonces_invalid: status.nonces_invalid,
             best_share_difficulty: measured(status.best_difficulty),
+            blocks_accepted: status.blocks_accepted,
         }
     }
 }
@@ -199,10 +204,17 @@ impl Chain {
             chips_expected: status.chips_expected,
             clock_megahertz: measured(status.mhz),
             chip_celsius: measured(status.chip_celsius),
+            die_celsius: measured(status.die_celsius),
             works_sent: status.works_sent,
             nonces: status.nonces,
             crc_errors: status.crc_errors,
             impossible_responses: status.impossible,
+            chip_hashes: counted(status.chip_hashes),
+            // Some chips count only these: then a 0 may as well mean that they do not.
+            chip_hashes_wrong: match status.chip_hashes {
+                0 => counted(status.chip_errors),
+                _ => Some(hashes(status.chip_errors)),
+            },
         }
     }
 }
@@ -223,6 +235,16 @@ impl Network {
             local_name: known(&status.local_name),
         }
     }
+}
+
+/// Chips count in units of 2^32; more of them than a `u64` has room for as single hashes are found within a year.
+fn hashes(units: u64) -> f64 {
+    units as f64 * 2f64.powi(32)
+}
+
+/// 0 stands for "chips do not say", or have not yet.
+fn counted(units: u64) -> Option<f64> {
+    (units > 0).then(|| hashes(units))
 }
 
 /// NaN stands for "not measured" on the doors; JSON has no NaN.

@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use adit_bus::{
-    hardware::HardwareStatus,
+    hardware::{ChainStatus, HardwareStatus},
     miner::{MinerStatus, STATUS_DOOR},
     network::NetworkStatus,
 };
@@ -41,6 +41,7 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                 "shares_stale": 2,
                 "nonces_invalid": 3,
                 "best_share_difficulty": 52_000.25,
+                "blocks_accepted": 4,
             },
             "hardware": {
                 "machine": "qemu-bitaxe",
@@ -56,10 +57,13 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                     "chips_expected": 1,
                     "clock_megahertz": 525.0,
                     "chip_celsius": 61.25,
+                    "die_celsius": 68.5,
                     "works_sent": 4711,
                     "nonces": 99,
                     "crc_errors": 2,
                     "impossible_responses": 0,
+                    "chip_hashes": 300_647_710_720.0,
+                    "chip_hashes_wrong": 8_589_934_592.0,
                 }],
             },
             "network": {
@@ -135,14 +139,28 @@ async fn what_was_not_measured_is_null_and_has_no_metric() {
     let (mut hardware, miner) = hashing();
     hardware.rail_volts = f64::NAN;
     hardware.chains[0].chip_celsius = f64::NAN;
+    hardware.chains[0].die_celsius = f64::NAN;
+    (hardware.chains[0].chip_hashes, hardware.chains[0].chip_errors) = (0, 0);
+    // Counts its hashes, and has found none wrong.
+    hardware.chains.push(ChainStatus { chain: 1, chip_hashes: 1, ..hardware.chains[0].clone() });
+    // Counts only the wrong ones, as a BM1397 does.
+    hardware.chains.push(ChainStatus { chain: 2, chip_errors: 1, ..hardware.chains[0].clone() });
     let _services =
         (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
     let status = site.status().await;
     assert_eq!(status["hardware"]["rail_volts"], Value::Null);
-    assert_eq!(status["hardware"]["chains"][0]["chip_celsius"], Value::Null);
+    let chains = &status["hardware"]["chains"];
+    for key in ["chip_celsius", "die_celsius", "chip_hashes", "chip_hashes_wrong"] {
+        assert_eq!(chains[0][key], Value::Null, "{key}");
+    }
+    let counts = |chain: usize| [&chains[chain]["chip_hashes"], &chains[chain]["chip_hashes_wrong"]];
+    assert_eq!(counts(1), [&json!(4_294_967_296.0), &json!(0.0)]);
+    assert_eq!(counts(2), [&Value::Null, &json!(4_294_967_296.0)]);
     let metrics = site.get("/metrics").await.body;
     assert!(!metrics.contains("adit_rail_volts") && !metrics.contains("celsius"), "{metrics}");
     assert!(metrics.contains("adit_chain_clock_hertz{chain=\"0\"} 525000000\n"), "{metrics}");
+    assert!(!metrics.contains("adit_chain_chip_hashes_total{chain=\"0\"}"), "{metrics}");
+    assert!(metrics.contains("adit_chain_chip_hashes_wrong_total{chain=\"1\"} 0\n"), "{metrics}");
 }
 
 #[tokio::test]

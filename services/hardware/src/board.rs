@@ -16,8 +16,9 @@ use tokio::time::sleep;
 pub(crate) use self::bitaxe_raw::{BitaxeRaw, BoardError};
 use self::{emc2101::Emc2101, tps546::Tps546};
 use crate::{
+    port::{Port, PortError},
     power::{Fault, Sample},
-    profile::{Controller, ControllerKind, FanKind, Profile, RailKind},
+    profile::{ControllerKind, FanKind, Profile, RailKind},
 };
 
 /// Fan and rail are looked at this often while they come up.
@@ -61,25 +62,23 @@ pub(crate) struct Board {
 impl Board {
     /// Opens the controller's port; touches nothing yet.
     pub(crate) fn open(profile: &Profile) -> Result<Self, BoardError> {
-        let Controller { port, baud, .. } = &profile.controller;
-        let controller = match profile.controller.kind {
-            ControllerKind::BitaxeRaw => BitaxeRaw::open(Path::new(port), *baud)?,
-        };
-        Ok(Self::around(controller, profile))
+        Self::on(profile, Port::open)
     }
 
     /// As [`Board::open`], on a port that another process may hold.
     pub(crate) fn open_beside(profile: &Profile) -> Result<Self, BoardError> {
-        let Controller { port, baud, .. } = &profile.controller;
-        let controller = match profile.controller.kind {
-            ControllerKind::BitaxeRaw => BitaxeRaw::open_beside(Path::new(port), *baud)?,
-        };
-        Ok(Self::around(controller, profile))
+        Self::on(profile, Port::open_beside)
     }
 
-    fn around(controller: BitaxeRaw, profile: &Profile) -> Self {
-        Self {
-            controller,
+    fn on(
+        profile: &Profile,
+        open: impl FnOnce(&Path, u32) -> Result<Port, PortError>,
+    ) -> Result<Self, BoardError> {
+        let port = open(&profile.controller.port, profile.controller.baud)?;
+        Ok(Self {
+            controller: match profile.controller.kind {
+                ControllerKind::BitaxeRaw => BitaxeRaw::new(port),
+            },
             fan: match profile.fan.kind {
                 FanKind::Emc2101 => Emc2101::new(profile.fan.address),
             },
@@ -88,7 +87,7 @@ impl Board {
             },
             reset_pin: profile.controller.reset_pin,
             nominal_volts: profile.rail.volts,
-        }
+        })
     }
 
     /// Rail off, reset held, fan full, each read back. The rail comes first: without it nothing heats.

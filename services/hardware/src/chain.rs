@@ -11,7 +11,7 @@ mod telemetry;
 
 use std::time::{Duration, Instant};
 
-use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
+use adit_asic::{Chip, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
@@ -107,7 +107,7 @@ pub(crate) async fn run(
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
 pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
     let chip = profile.chip();
-    let (_, frames) = chip.set_frequency(KiloHertz((profile.ramp.start_mhz * 1000.0) as u32))?;
+    let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
         let port = Port::open(&profile.port, baud)?;
         for frame in &frames {

@@ -64,18 +64,21 @@ impl Drop for Port {
 impl Port {
     /// Opens and locks a port. The lock ends with the process that holds it, however it ends.
     pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, PortError> {
-        let port = Self::open_beside(path, baud)?;
-        flock(port.fd.get_ref(), FlockOperation::NonBlockingLockExclusive)
+        let fd = open_tty(path, baud)?;
+        // Before there is a `Port`: dropping one would drop the holder's bytes.
+        flock(&fd, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| PortError::Held { path: path.to_owned() })?;
-        Ok(port)
+        Self::on(fd, path, baud)
     }
 
     /// Opens a port that another process may hold: for the safe state only, when that process hangs.
     pub(crate) fn open_beside(path: &Path, baud: u32) -> Result<Self, PortError> {
-        let failed = |error| PortError::Open { path: path.to_owned(), error };
-        let fd = tty::open(path, baud).map_err(failed)?;
+        Self::on(open_tty(path, baud)?, path, baud)
+    }
+
+    fn on(fd: OwnedFd, path: &Path, baud: u32) -> Result<Self, PortError> {
         let port = Self {
-            fd: poll::register(fd).map_err(failed)?,
+            fd: poll::register(fd).map_err(|error| PortError::Open { path: path.to_owned(), error })?,
             path: path.to_owned(),
             baud: Cell::new(baud),
             empty_at: Cell::new(Instant::now()),
@@ -154,19 +157,36 @@ impl Port {
     }
 }
 
+fn open_tty(path: &Path, baud: u32) -> Result<OwnedFd, PortError> {
+    tty::open(path, baud).map_err(|error| PortError::Open { path: path.to_owned(), error })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     fn port(baud: u32) -> (OwnedFd, Port) {
+        let (far, near) = pair();
+        (far, Port::open(&near, baud).unwrap())
+    }
+
+    fn pair() -> (OwnedFd, PathBuf) {
         let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&far).unwrap();
         unlockpt(&far).unwrap();
         rustix::io::ioctl_fionbio(&far, true).unwrap();
         let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
-        let port = Port::open(Path::new(&near), baud).unwrap();
-        (far, port)
+        (far, near.into())
+    }
+
+    /// Everything that has come to the far side.
+    fn drain(far: &OwnedFd) -> usize {
+        let (mut delivered, mut bytes) = (0, [0; 4096]);
+        while let Ok(count @ 1..) = rustix::io::read(far, &mut bytes) {
+            delivered += count;
+        }
+        delivered
     }
 
     #[tokio::test]
@@ -175,11 +195,23 @@ mod tests {
         assert!(matches!(port.write(&[0x55; 65_536]).await, Err(PortError::Stuck { .. })), "nobody reads");
         drop(port);
         // What a pseudo-terminal's far side has room for (4 KiB) counts as delivered; the 8 KiB of its queue are what a UART would still have to send.
-        let (mut delivered, mut bytes) = (0, [0; 4096]);
-        while let Ok(count @ 1..) = rustix::io::read(&far, &mut bytes) {
-            delivered += count;
-        }
+        let delivered = drain(&far);
         assert!(delivered <= 4096, "{delivered} bytes outlived the close");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_get_the_lock_leaves_the_holders_bytes_alone() {
+        let (far, near) = pair();
+        let holder = Port::open(&near, 115_200).unwrap();
+        // More than the far side's 4 KiB, so that the rest is still to be sent.
+        holder.write(&[0x55; 8000]).await.unwrap();
+        assert!(matches!(Port::open(&near, 115_200), Err(PortError::Held { .. })));
+        let (mut delivered, began) = (0, Instant::now());
+        while delivered < 8000 {
+            assert!(began.elapsed() < Duration::from_secs(5), "{delivered} of 8000 bytes");
+            delivered += drain(&far);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use adit_asic::{Chip, KiloHertz, init, register};
+use adit_asic::{Chip, KiloHertz, ROLLED_BITS, init, register};
 use serde::Deserialize;
 
 /// Where profiles live on a unit.
@@ -246,12 +246,13 @@ impl ChainProfile {
         Duration::from_micros(self.job_interval_us.map_or_else(search, u64::from))
     }
 
-    pub fn setup(&self, version_mask: u32) -> init::Setup {
+    /// All versions may be rolled until a work says otherwise.
+    pub fn setup(&self) -> init::Setup {
         init::Setup {
             chips: self.chips,
             domains: self.domains,
             ticket_bits: self.ticket_bits,
-            version_mask,
+            version_mask: ROLLED_BITS,
             baud: self.new_baud(),
             chip_gap_ms: self.chip_gap_ms,
             ramp: init::Ramp {

@@ -15,7 +15,7 @@ use crate::{
     profile::Profile,
 };
 
-/// The whole attempt.
+/// The whole attempt, the wait for the lock included.
 const PATIENCE: Duration = Duration::from_millis(1900);
 /// A driver that was killed just now may still be on its way out. One that hangs in the kernel keeps its lock: after this time the safe state goes on without.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -36,9 +36,10 @@ pub fn exit_code(state: &SafeState) -> u8 {
 
 /// Brings the machine into its safe state. Errors when the controller's port cannot be had.
 pub async fn run(profile: &Profile) -> anyhow::Result<SafeState> {
+    let began = Instant::now();
     let mut board = open(profile).await.context("board controller")?;
     let mut state = SafeState::default();
-    if timeout(PATIENCE, board.make_safe_into(&mut state)).await.is_err() {
+    if timeout(PATIENCE.saturating_sub(began.elapsed()), board.make_safe_into(&mut state)).await.is_err() {
         state.errors.push(format!("no end within {} ms", PATIENCE.as_millis()));
     }
     Ok(state)

@@ -217,6 +217,14 @@ impl Miner {
                 };
                 self.trouble_at(pool, kind, &format!("share rejected: {refusal}"));
             }
+            LinkEvent::Block(Ok(after)) => {
+                self.policy.block_answered(true);
+                tracing::debug!(target: TARGET, ms = after.as_millis() as u64, "block accepted");
+            }
+            LinkEvent::Block(Err(reason)) => {
+                self.policy.block_answered(false);
+                self.trouble_at(pool, "rejected-block", &format!("block rejected: {reason}"));
+            }
             LinkEvent::Pool(Event::ShareUnanswered { .. }) => {
                 self.trouble_at(pool, "unanswered", "share not answered in time");
             }

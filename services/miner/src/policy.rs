@@ -30,6 +30,8 @@ pub struct Counters {
     pub duplicate: u64,
     /// Nonces of works that are not remembered.
     pub unknown: u64,
+    /// Blocks of this unit's own that a node took.
+    pub blocks: u64,
 }
 
 /// What is known of pool and hardware, and what follows.
@@ -98,6 +100,12 @@ impl Policy {
     pub fn share_answered(&mut self, accepted: bool) {
         let counter = if accepted { &mut self.counters.accepted } else { &mut self.counters.rejected };
         *counter += 1;
+    }
+
+    /// Without a pool a block is the only share there is.
+    pub fn block_answered(&mut self, accepted: bool) {
+        self.share_answered(accepted);
+        self.counters.blocks += u64::from(accepted);
     }
 
     pub fn pool_lost(&mut self, now: Duration) {
@@ -200,6 +208,7 @@ impl Policy {
         status.shares_stale = self.counters.stale;
         status.nonces_invalid = self.counters.invalid;
         status.best_difficulty = self.best_difficulty;
+        status.blocks_accepted = self.counters.blocks;
     }
 }
 

@@ -31,6 +31,8 @@ pub enum LinkEvent {
     Connecting,
     Connected,
     Pool(Event),
+    /// A block was taken by a node, this long after it was found; or refused by all of them, with the first reason.
+    Block(Result<Duration, String>),
     /// The link is down, with everything that the pool said. `wait`: how long the pool asks to be left alone.
     Lost {
         reason: String,

@@ -113,7 +113,7 @@ impl Pools {
             let next_start = self.failover.next_start().map(|at| self.start + at);
             let (pool, event) = tokio::select! {
                 event = first_event(&mut self.links) => event,
-                (pool, verdict) = self.blocks.next() => return (pool, LinkEvent::Pool(verdict)),
+                (pool, verdict) = self.blocks.next() => return (pool, LinkEvent::Block(verdict)),
                 () = at(next_start) => continue,
             };
             if let LinkEvent::Lost { wait, .. } = &event {

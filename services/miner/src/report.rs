@@ -2,6 +2,7 @@
 
 use adit_bus::miner::MinerStatus;
 use adit_config::PoolUrl;
+use adit_stratum::text;
 use sd_notify::NotifyState;
 use tracing::info;
 
@@ -13,12 +14,12 @@ pub(crate) fn pool(url: &PoolUrl, state: &str) {
 }
 
 pub(crate) fn pool_lost(url: &PoolUrl, reason: &str) {
-    info!(target: TARGET, %url, state = %"lost", reason, "pool");
+    info!(target: TARGET, %url, state = %"lost", reason = %quoted(reason), "pool");
 }
 
 /// A block that this unit found, and what one node said about it.
 pub(crate) fn block(url: &PoolUrl, height: u32, hash: &str, answer: &str) {
-    info!(target: TARGET, %url, height, %hash, answer, "block");
+    info!(target: TARGET, %url, height, %hash, answer = %quoted(answer), "block");
 }
 
 pub(crate) fn hashing(status: &MinerStatus) {
@@ -32,6 +33,11 @@ pub(crate) fn hashing(status: &MinerStatus) {
         generation = status.generation,
         "hashing"
     );
+}
+
+/// A value as `docs/console.md` has it: between double quotes, without Rust's escapes.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", text::plain(value))
 }
 
 /// Tells adit-init; without one (no `NOTIFY_SOCKET`) nothing happens.

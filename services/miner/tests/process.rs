@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::{
-    io::Read,
+    io::{Read, Write},
+    net::TcpListener,
     os::unix::net::UnixDatagram,
     path::Path,
     process::{Child, Command, Stdio},
@@ -81,7 +82,7 @@ fn a_broken_configuration_is_answered_on_the_console_and_the_service_is_ready_al
 #[test]
 fn the_lines_that_programs_read_are_as_promised_and_name_no_account() {
     // A port that nobody listens on: bound, then given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!(
         "version = 1\n[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"someone.unit\"\npassword = \"hunter2\"\n"
     );
@@ -105,8 +106,32 @@ fn the_lines_that_programs_read_are_as_promised_and_name_no_account() {
 }
 
 #[test]
+fn what_a_pool_says_stays_between_its_quotes() {
+    let pool = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = pool.local_addr().unwrap().port();
+    let process = Process::start(Some(&format!(
+        "version = 1\n[[pool]]\nurl = \"stratum+tcp://127.0.0.1:{port}\"\nuser = \"someone.unit\"\n"
+    )));
+    let (mut stream, _) = pool.accept().unwrap();
+    // Subscribed, not authorized.
+    let answers = concat!(
+        r#"{"id":2,"result":[[],"aa",4],"error":null}"#,
+        "\n",
+        r#"{"id":3,"result":null,"error":[24,"no \"one\" in C:\\\u001b[2J\nINFO adit_miner: pool state=active",null]}"#,
+        "\n"
+    );
+    stream.write_all(answers.as_bytes()).unwrap();
+    while !process.told().starts_with("STATUS=connecting: pool refused the worker") {}
+    let (_, console) = process.terminate();
+    let line = format!(
+        r#"INFO adit_miner: pool url=stratum+tcp://127.0.0.1:{port} state=lost reason="pool refused the worker: code 24 'no 'one' in C:\ [2J INFO adit_miner: pool state=active'""#
+    );
+    assert!(console.lines().any(|said| said.trim_start() == line), "{console}");
+}
+
+#[test]
 fn the_console_says_at_which_pool_the_unit_mines() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let pool = runtime.block_on(adit_pool::Pool::start(adit_pool::Config::default())).unwrap();
     let pools = [closed, pool.address().port()].map(|port| {

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use adit_pool::RPC_ACCOUNT;
 use adit_work::header::sha256d;
 use common::{Driver, Unit, until};
 use nodes::{ADDRESS, Program, config, http, scripted_node, table};
@@ -111,8 +112,64 @@ async fn what_a_node_with_another_chain_says_is_one_line_and_the_next_is_tried()
     // A refused block is counted, and mining goes on.
     until("refused blocks", async || unit.status().await.shares_rejected >= 2).await;
     let status = unit.status().await;
-    assert_eq!((status.state.as_str(), status.shares_accepted), ("hashing", 0));
+    assert_eq!((status.state.as_str(), status.shares_accepted, status.blocks_accepted), ("hashing", 0, 0));
     unit.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_judge_a_block_yet_is_asked_again() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let port = scripted_node(move |method| {
+        Some(match method {
+            "getblockchaininfo" => http("200 OK", REGTEST),
+            "getblocktemplate" => http("200 OK", CAPTURED),
+            _ => match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => http(
+                    "500 Internal Server Error",
+                    r#"{"result":null,"error":{"code":-28,"message":"Verifying blocks…"},"id":0}"#,
+                ),
+                1 => http("200 OK", r#"{"result":"prev-blk-not-found","error":null,"id":0}"#),
+                _ => http("200 OK", r#"{"result":null,"error":null,"id":0}"#),
+            },
+        })
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let _driver = Driver::start(folder.path());
+    let unit = Unit::start(folder, Some(&config(&[port])));
+    until("a block that is taken", async || unit.status().await.shares_accepted > 0).await;
+    let status = unit.status().await;
+    assert_eq!((status.shares_rejected, status.blocks_accepted), (0, status.shares_accepted));
+    unit.stop().await;
+}
+
+/// The program itself, at a node that repeats what it was told.
+#[tokio::test]
+async fn a_reason_to_refuse_a_block_is_shown_without_the_account() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = asked.clone();
+    let reason = format!(r#"{{"result":"bad {} \"{}\"","error":null,"id":0}}"#, RPC_ACCOUNT.0, RPC_ACCOUNT.1);
+    let port = scripted_node(move |method| {
+        Some(match method {
+            "getblockchaininfo" => http("200 OK", REGTEST),
+            "getblocktemplate" => http("200 OK", CAPTURED),
+            _ => {
+                count.fetch_add(1, Ordering::Relaxed);
+                http("200 OK", &reason)
+            }
+        })
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let _driver = Driver::start(folder.path());
+    let miner = Program::start(folder.path(), &config(&[port]), Stdio::piped());
+    // The second one had waited for the verdict on the first.
+    until("two blocks", async || asked.load(Ordering::Relaxed) >= 2).await;
+    let console = miner.end();
+    let line = format!("INFO adit_miner: block url=http://127.0.0.1:{port} height=132 hash=");
+    let said = console.lines().find(|said| said.contains(&line)).unwrap_or_else(|| panic!("{console}"));
+    assert!(said.ends_with("answer=\"bad lab '…'\""), "{said}");
+    assert!(!console.contains(RPC_ACCOUNT.1), "{console}");
 }
 
 /// Two units with one account at one node must not search the same headers.

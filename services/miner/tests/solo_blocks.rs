@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-use std::path::PathBuf;
+#[path = "common/nodes.rs"]
+mod nodes;
 
 use adit_config::Config;
 use adit_pool::Node;
@@ -11,19 +12,11 @@ use adit_stratum::{
     node::{Block, Payout, Template},
     v1::Share,
 };
+use nodes::{call, real_node};
 use serde_json::{Value, json};
 
 /// Of the secp256k1 group's generator.
 const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
-
-async fn node() -> Node {
-    let chroot = std::env::var_os("ADIT_NODE_CHROOT").expect("ADIT_NODE_CHROOT names the chroot");
-    Node::start(&PathBuf::from(chroot)).await.unwrap()
-}
-
-async fn call(node: &Node, method: &'static str, params: Value) -> Value {
-    node.rpc().call(method, params).await.unwrap()
-}
 
 /// The address that the node itself derives from a descriptor.
 async fn address(node: &Node, descriptor: &str) -> String {
@@ -41,7 +34,13 @@ fn payout(address: &str, tag: &str) -> Payout {
 }
 
 async fn template(node: &Node, payout: &Payout) -> Template {
-    let result = call(node, "getblocktemplate", json!([{ "rules": ["segwit"] }])).await;
+    template_with_more(node, payout, 0).await
+}
+
+/// With so many satoshis more for the coinbase than the node allows.
+async fn template_with_more(node: &Node, payout: &Payout, more: u64) -> Template {
+    let mut result = call(node, "getblocktemplate", json!([{ "rules": ["segwit"] }])).await;
+    result["coinbasevalue"] = (result["coinbasevalue"].as_u64().unwrap() + more).into();
     let answer = json!({ "result": result, "error": null, "id": 0 }).to_string();
     Template::read(answer.as_bytes(), payout).unwrap()
 }
@@ -67,7 +66,7 @@ async fn submit(node: &Node, block: &Block) -> Value {
 #[tokio::test]
 #[ignore = "needs ADIT_NODE_CHROOT"]
 async fn a_block_with_the_mempools_witness_transactions_is_accepted() {
-    let node = node().await;
+    let node = real_node().await;
     // Enough coins that can be spent: what is missing would be mined, with what is in the mempool.
     node.rpc().generate(120).await.unwrap();
     for transactions in [1, 2, 7] {
@@ -102,7 +101,7 @@ async fn a_block_with_the_mempools_witness_transactions_is_accepted() {
 #[tokio::test]
 #[ignore = "needs ADIT_NODE_CHROOT"]
 async fn every_kind_of_address_is_paid_as_the_node_reads_it() {
-    let node = node().await;
+    let node = real_node().await;
     for descriptor in [
         format!("pkh({KEY})"),
         format!("sh(wpkh({KEY}))"),
@@ -126,7 +125,7 @@ async fn every_kind_of_address_is_paid_as_the_node_reads_it() {
 #[tokio::test]
 #[ignore = "needs ADIT_NODE_CHROOT"]
 async fn blocks_are_accepted_at_heights_that_are_written_differently() {
-    let node = node().await;
+    let node = real_node().await;
     let payout = payout(&address(&node, &format!("tr({KEY})")).await, "");
     for height in (2..=18).chain([127, 128, 129, 255, 256]) {
         let now = call(&node, "getblockcount", json!([])).await.as_u64().unwrap();
@@ -140,14 +139,17 @@ async fn blocks_are_accepted_at_heights_that_are_written_differently() {
     node.stop().await;
 }
 
-/// What the node would refuse shows that it looks: without its commitment, or with one coin too many.
+/// What the node refuses shows that it looks: one satoshi too many, a time that was.
 #[tokio::test]
 #[ignore = "needs ADIT_NODE_CHROOT"]
 async fn the_node_refuses_a_block_that_is_wrong_in_one_place() {
-    let node = node().await;
+    let node = real_node().await;
     node.rpc().fill_mempool(1).await.unwrap();
-    let mut template = template(&node, &payout(&address(&node, &format!("tr({KEY})")).await, "")).await;
-    template.time = 1;
-    assert_eq!(submit(&node, &mine(&template)).await, "time-too-old");
+    let payout = payout(&address(&node, &format!("tr({KEY})")).await, "");
+    let greedy = template_with_more(&node, &payout, 1).await;
+    assert_eq!(submit(&node, &mine(&greedy)).await, "bad-cb-amount");
+    let mut late = template(&node, &payout).await;
+    late.time = 1;
+    assert_eq!(submit(&node, &mine(&late)).await, "time-too-old");
     node.stop().await;
 }

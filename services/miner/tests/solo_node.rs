@@ -32,7 +32,7 @@ async fn a_node_takes_every_block_of_a_unit_and_pays_its_address() {
     let status = unit.status().await;
     assert_eq!(status.pool, node.url());
     assert_eq!((status.state.as_str(), status.shares_rejected, status.nonces_invalid), ("hashing", 0, 0));
-    assert!(status.shares_accepted >= 19, "{status:?}");
+    assert!(status.blocks_accepted >= 19 && status.blocks_accepted == status.shares_accepted, "{status:?}");
 
     let first = call(&node, "getblockhash", json!([before + 1])).await;
     let first = call(&node, "getblock", json!([first, 2])).await;

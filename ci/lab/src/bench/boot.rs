@@ -11,9 +11,8 @@ use super::{Measured, spread::Spread};
 use crate::{
     budgets::{Bench, Figure},
     console::Event,
-    images::{Difference, Images},
+    images::{Difference, Images, copy_sparse},
     qemu::Said,
-    run::copy_sparse,
     site::{Backend, Effort, Rig, RigInputs},
 };
 
@@ -35,11 +34,14 @@ pub(super) async fn measure(runs: usize) -> Result<Measured> {
     let noop = images.other_slot("noop-slot", &Difference { version: ".no-op", init: Some(&noop) })?;
     let backend = Backend::start(None, Effort::default(), None).await?;
     let folder = tempfile::Builder::new().prefix("adit-bench-").tempdir()?;
-    let config = folder.path().join("adit.toml");
-    std::fs::write(&config, backend.unit_config())?;
     let disks = [folder.path().join("noop.img"), folder.path().join("unit.img")];
     for (disk, slot) in disks.iter().zip([&noop, &*images.slot]) {
-        images.disk(disk, [slot, slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
+        images.disk(
+            disk,
+            [slot, slot],
+            adit_image::disk::fresh_boot_state(),
+            Some(&backend.unit_config()),
+        )?;
     }
     let (mut noops, mut boots) = (Vec::new(), Vec::new());
     for run in 1..=runs {
@@ -54,18 +56,10 @@ pub(super) async fn measure(runs: usize) -> Result<Measured> {
 /// Starts a unit from a copy of `disk`, in a folder of its own.
 fn start(images: &Images, disk: &Path) -> Result<(Rig, tempfile::TempDir)> {
     let folder = tempfile::Builder::new().prefix("adit-unit-").tempdir()?;
-    let (own, flash) = (folder.path().join("disk.img"), folder.path().join("flash.img"));
+    let own = folder.path().join("disk.img");
     copy_sparse(disk, &own)?;
-    copy_sparse(&images.flash(), &flash)?;
-    let rig = Rig::start(&RigInputs {
-        board: &images.board,
-        disk: &own,
-        flash: &flash,
-        control_tree: &images.control_tree(),
-        folder: folder.path(),
-        extra: &[],
-        hurry_bits: 0,
-    })?;
+    let rig =
+        Rig::start(&RigInputs { images, disk: &own, folder: folder.path(), extra: &[], hurry_bits: 0 })?;
     Ok((rig, folder))
 }
 

@@ -13,9 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Measured;
 use crate::{
     budgets::{Bench, Figure},
-    console::Event,
     images::Images,
-    run::copy_sparse,
     site::{Backend, Effort, Rig, RigInputs},
 };
 
@@ -49,16 +47,16 @@ pub(super) async fn measure() -> Result<Measured> {
     let images = Images::prepare(&folder, &[AGENT], &[overlay])?;
     let backend = Backend::start(None, Effort::default(), None).await?;
     let work = tempfile::Builder::new().prefix("adit-bench-").tempdir()?;
-    let (config, disk, flash) =
-        (work.path().join("adit.toml"), work.path().join("disk.img"), work.path().join("flash.img"));
-    std::fs::write(&config, backend.unit_config())?;
-    images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
-    copy_sparse(&images.flash(), &flash)?;
+    let disk = work.path().join("disk.img");
+    images.disk(
+        &disk,
+        [&images.slot, &images.slot],
+        adit_image::disk::fresh_boot_state(),
+        Some(&backend.unit_config()),
+    )?;
     let rig = Rig::start(&RigInputs {
-        board: &images.board,
+        images: &images,
         disk: &disk,
-        flash: &flash,
-        control_tree: &images.control_tree(),
         folder: work.path(),
         extra: &[],
         hurry_bits: 0,
@@ -71,8 +69,7 @@ pub(super) async fn measure() -> Result<Measured> {
 
 /// The agent's answer once the unit has done everything that it does: a share is accepted, a page and the metrics were asked for.
 async fn ask(rig: &Rig) -> Result<String> {
-    let accepted = |event: &Event| matches!(event, Event::Hashing { accepted: 1.., .. }).then_some(());
-    rig.unit.wait_event(0, MINING, "accepted share", accepted).await?;
+    rig.accepted_share(MINING).await?;
     for path in ["/", "/metrics"] {
         tokio::time::timeout(Duration::from_secs(20), get(rig, path))
             .await
@@ -119,7 +116,6 @@ fn measured(processes: &[Process]) -> Result<Measured> {
         "memory of a unit that mines (AArch64, emulated), KiB:\n  {:<24}{:>10}{:>10}{:>10}{:>10}\n",
         "", "resident", "private", "program", "shared"
     );
-    let mut figures = Vec::new();
     let mut rows = Vec::new();
     for process in processes {
         let Process { name, anonymous, file, shared } = process;
@@ -140,8 +136,10 @@ fn measured(processes: &[Process]) -> Result<Measured> {
         sum(|process| process.file),
         sum(|process| process.shared)
     )?;
-    figures.push(Figure::new("memory.resident", resident as f64 / KIB_PER_MIB));
-    figures.push(Figure::new("memory.private", private as f64 / KIB_PER_MIB));
+    let figures = vec![
+        Figure::new("memory.resident", resident as f64 / KIB_PER_MIB),
+        Figure::new("memory.private", private as f64 / KIB_PER_MIB),
+    ];
     // A program that runs twice would share its pages, and one that is missing would weigh nothing.
     let mut names: Vec<&str> = ours.iter().map(|process| process.name.as_str()).collect();
     names.sort_unstable();

@@ -9,8 +9,7 @@ use adit_lab::{
 };
 use adit_pool::{Fault, Node};
 
-use crate::support::{BOOT, Disk, copies, release, state};
-use adit_slots::Slot;
+use crate::support::{BOOT, Disk, release};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_block_found_by_the_unit_is_accepted_by_the_node_through_a_pool_and_without_one() {
@@ -23,7 +22,7 @@ async fn a_block_found_by_the_unit_is_accepted_by_the_node_through_a_pool_and_wi
     let solo = backend.solo_config().unwrap();
     let (_, second) = solo.split_once("[[pool]]").unwrap();
     let config = format!("{}\n[[pool]]{second}", backend.unit_config());
-    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(&config));
+    let disk = Disk::fresh(images, Some(&config));
     let rig = disk.boot(images);
     let (said, cursor) = rig
         .unit
@@ -74,7 +73,7 @@ async fn a_broken_configuration_is_refused_with_its_line_and_nothing_is_hashed()
     let images = release();
     // adit-image refuses such a file; here it reaches the card behind its back.
     let config = "version = 1\n\n[[pool]]\nurl = \"stratum+tcp://pool.example.com\"\nuser = \"u\"\n";
-    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(config));
+    let disk = Disk::fresh(images, Some(config));
     let rig = disk.boot(images);
     let (complaint, cursor) = rig
         .unit

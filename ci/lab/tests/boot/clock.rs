@@ -6,13 +6,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use adit_lab::{
-    console::Event,
-    site::{Backend, Effort, HOST_SEEN_FROM_UNIT, Rig},
-};
-use adit_slots::Slot;
+use adit_lab::site::{Backend, Effort, HOST_SEEN_FROM_UNIT, Rig};
 
-use crate::support::{BOOT, Disk, copies, release, state};
+use crate::support::{BOOT, Disk, release};
 
 /// 2026-01-01, before which nothing was built.
 const EARLIEST: &str = "2026-01-01T00:00:00Z";
@@ -59,14 +55,13 @@ fn utc(time: SystemTime) -> String {
 
 /// A unit that mines here, asks one time server, and nobody outside.
 fn disk(backend: &Backend, ntp_port: u16) -> Disk {
-    let images = release();
     let config = format!(
         "{}\n[network]\nntp = [\"{HOST_SEEN_FROM_UNIT}:{ntp_port}\"]\nroughtime = [\"{HOST_SEEN_FROM_UNIT}:1 {}\"]\n",
         backend.unit_config(),
         // A server that nobody runs, and the key of a real one.
         "S3AzfZJ5CjSdkJ21ZJGbxqdYP/SoE8fXKY0+aicsehI="
     );
-    Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(&config))
+    Disk::fresh(release(), Some(&config))
 }
 
 /// `key=value` of the first line that contains `words`.
@@ -82,11 +77,6 @@ async fn said(rig: &Rig, words: &str, keys: [&str; 2]) -> [String; 2] {
     })
 }
 
-async fn accepted_share(rig: &Rig) {
-    let accepted = |event: &Event| matches!(event, Event::Hashing { accepted: 1.., .. }).then_some(());
-    rig.unit.wait_event(0, BOOT * 2, "an accepted share", accepted).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_that_wakes_up_in_1970_mines_is_set_right_and_remembers_the_time() {
     let chrony = Chrony::start();
@@ -100,7 +90,7 @@ async fn a_unit_that_wakes_up_in_1970_mines_is_set_right_and_remembers_the_time(
     assert!(before <= to && to <= after, "{to} is not between {before} and {after}");
     let [trust, sources] = said(&rig, "adit_network: clock set", ["trust", "sources"]).await;
     assert_eq!((trust.as_str(), sources.as_str()), ("unauthenticated", HOST_SEEN_FROM_UNIT));
-    accepted_share(&rig).await;
+    rig.accepted_share(BOOT * 2).await.unwrap();
 
     // What was saved has reached the card when its first digits are there; nothing else on it begins so.
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -127,7 +117,7 @@ async fn a_clock_that_is_a_year_ahead_does_not_stop_mining() {
     let disk = disk(&backend, 1);
     let ahead = utc(SystemTime::now() + Duration::from_secs(365 * 86_400));
     let rig = disk.boot_at(release(), ahead.trim_end_matches('Z'));
-    accepted_share(&rig).await;
+    rig.accepted_share(BOOT * 2).await.unwrap();
     let (all, _) = rig.unit.said_since(0);
     assert!(!all.iter().any(|said| said.line.contains("clock set")), "{}", rig.unit.tail(30));
     assert!(!all.iter().any(|said| said.line.contains("clock put forward")), "{}", rig.unit.tail(30));

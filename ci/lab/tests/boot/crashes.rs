@@ -2,43 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use adit_lab::{
-    console::Event,
-    site::{Backend, Effort, Rig},
-    truth,
-};
+use adit_lab::{console::Event, truth};
 use adit_simulator::Event as Truth;
-use adit_slots::Slot;
 
-use crate::support::{BOOT, Disk, copies, state, with_agent};
-
-/// A unit that mines at a pool with made-up templates, and has an agent.
-async fn mining_unit() -> (Disk, Backend, Rig) {
-    let images = with_agent();
-    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&backend.unit_config()),
-    );
-    let rig = disk.boot(images);
-    shares(&backend, &rig, 0, BOOT * 2).await;
-    (disk, backend, rig)
-}
-
-/// Waits until more than `than` shares have been accepted.
-async fn shares(backend: &Backend, rig: &Rig, than: u64, limit: Duration) {
-    let deadline = Instant::now() + limit;
-    while backend.pool.state().shares_accepted <= than {
-        assert!(Instant::now() < deadline, "no share: {:?}\n{}", backend.pool.state(), rig.unit.tail(30));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
+use crate::support::{BOOT, mining_unit, shares, with_agent};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_miner_comes_back_and_the_rail_stays_on() {
-    let (_disk, backend, rig) = mining_unit().await;
+    let (_disk, backend, rig) = mining_unit(with_agent()).await;
     let cursor = rig.unit.now();
     let before = truth::newest(&rig.simulator);
     assert_eq!(rig.agent("signal adit-miner 9").await.unwrap(), "ok 1");
@@ -65,7 +36,7 @@ const SAFE_WITHIN: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rail_is_off_while_a_killed_driver_is_away_and_hashing_resumes() {
-    let (_disk, backend, rig) = mining_unit().await;
+    let (_disk, backend, rig) = mining_unit(with_agent()).await;
     let cursor = rig.unit.now();
     let before = truth::newest(&rig.simulator);
     // Both clocks are CLOCK_MONOTONIC: an Instant can be told in the machine's microseconds.

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use adit_lab::{console::Event, prepare, site::unit_config};
 use adit_pool::{Datum, Node};
-use adit_slots::Slot;
 
-use crate::support::{Disk, copies, release, state};
+use crate::support::{Disk, release};
 
 /// A share of difficulty 1 takes 2^32 hashes on average: two minutes at 33 MH/s. At a quarter of that rate this is enough for all but one run in a thousand.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -22,12 +21,7 @@ async fn datum_gateway_accepts_a_share_of_difficulty_1_and_its_node_the_block() 
     let datum = Datum::start(&chroot, &node).await.unwrap();
     let height = node.rpc().block_count().await.unwrap();
     let user = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4.unit";
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&unit_config(datum.address().port(), user)),
-    );
+    let disk = Disk::fresh(images, Some(&unit_config(datum.address().port(), user)));
     let rig = disk.boot_in_a_hurry(images);
     let (rejected, _) = rig
         .unit

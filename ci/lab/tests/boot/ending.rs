@@ -46,7 +46,7 @@ fn alive(pid: u32) -> bool {
 fn ctrl_c_ends_everything_that_a_run_started_and_its_last_line_is_json() {
     let mut bystander = Command::new("sleep").arg("600").spawn().unwrap();
     let mut run = Command::new(env!("CARGO_BIN_EXE_adit-lab"))
-        .arg("run")
+        .args(["run", "--timeout", "300"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -61,11 +61,8 @@ fn ctrl_c_ends_everything_that_a_run_started_and_its_last_line_is_json() {
     assert!(started.len() >= 2, "QEMU and bitcoind should run: {started:?}");
 
     kill_process(Pid::from_raw(run.id().cast_signed()).unwrap(), Signal::INT).unwrap();
-    let output = std::thread::spawn(move || {
-        said.for_each(drop);
-        run.wait_with_output().unwrap()
-    });
-    let output = output.join().unwrap();
+    said.for_each(drop);
+    let output = run.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", output.status);
     let text = String::from_utf8(output.stdout).unwrap();
     let outcome: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();

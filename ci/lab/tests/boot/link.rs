@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use adit_lab::{
-    console::Event,
-    qemu::Said,
-    site::{Backend, Effort, Rig},
-    truth,
-};
+use adit_lab::{console::Event, qemu::Said, site::Rig, truth};
 use adit_simulator::Event as Truth;
-use adit_slots::Slot;
 
-use crate::support::{BOOT, Disk, copies, release, state};
+use crate::support::{BOOT, mining_unit, release};
 
 /// The cursor behind the first line from `cursor` on that has `text` in it.
 async fn says(rig: &Rig, cursor: usize, text: &str) -> usize {
@@ -33,15 +27,7 @@ async fn accepted_more(rig: &Rig, cursor: usize, than: u64) -> (u64, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_comes_by_dhcp_and_a_pulled_cable_costs_only_the_time_without_it() {
-    let images = release();
-    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&backend.unit_config()),
-    );
-    let rig = disk.boot(images);
+    let (_disk, backend, rig) = mining_unit(release()).await;
     // What QEMU's own DHCP server gives.
     let cursor = says(&rig, 0, "address 10.0.2.15/24").await;
     let (before, cursor) = accepted_more(&rig, cursor, 0).await;

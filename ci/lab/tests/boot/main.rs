@@ -10,6 +10,7 @@ mod crashes;
 mod datum;
 mod ending;
 mod flattened;
+mod garbage;
 mod link;
 mod page;
 mod slots;

@@ -7,14 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_lab::{
-    console::Event,
-    site::{Backend, Effort},
-};
-use adit_slots::Slot;
 use serde_json::Value;
 
-use crate::support::{BOOT, Disk, copies, release, state};
+use crate::support::{BOOT, mining_unit, release};
 
 /// One answer of the unit's, or why there is none; both with an end.
 async fn ask(page: SocketAddr, path: &str, accept: &str) -> reqwest::Result<String> {
@@ -24,23 +19,7 @@ async fn ask(page: SocketAddr, path: &str, accept: &str) -> reqwest::Result<Stri
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mining_unit_shows_itself_to_browsers_programs_and_prometheus() {
-    let images = release();
-    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&backend.unit_config()),
-    );
-    let rig = disk.boot(images);
-    rig.unit
-        .wait_event(0, BOOT * 2, "an accepted share", |event| match event {
-            Event::Hashing { accepted: 1.., .. } => Some(()),
-            _ => None,
-        })
-        .await
-        .unwrap();
-
+    let (_disk, backend, rig) = mining_unit(release()).await;
     let deadline = Instant::now() + BOOT;
     let status = loop {
         let status = ask(rig.page, "/api/v1/status", "application/json").await.unwrap();

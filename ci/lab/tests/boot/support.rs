@@ -5,15 +5,14 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use adit_image::SlotFiles;
 use adit_lab::{
     console::Event,
     images::Images,
-    run::copy_sparse,
-    site::{Rig, RigInputs},
+    site::{Backend, Effort, Rig, RigInputs},
 };
 use adit_slots::{
     BootState, Slot,
@@ -44,7 +43,7 @@ pub(crate) fn with_agent() -> &'static Images {
     WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
 }
 
-/// Order and tries of a disk that leaves the workshop; sequence numbers are 1 and 2.
+/// As of a disk that leaves the workshop (sequence numbers are 1 and 2), but for order and tries.
 pub(crate) fn state(preferred: Slot, a: u8, b: u8) -> BootState {
     BootState { sequence: 2, preferred, left: Tries { a, b }, trial: None }
 }
@@ -61,6 +60,11 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// As it leaves the workshop: the images' own slot twice, A first, with all tries.
+    pub(crate) fn fresh(images: &Images, config: Option<&str>) -> Self {
+        Self::new(images, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), config)
+    }
+
     pub(crate) fn new(
         images: &Images,
         slots: [&SlotFiles; 2],
@@ -69,12 +73,7 @@ impl Disk {
     ) -> Self {
         let folder = tempfile::Builder::new().prefix("adit-unit-").tempdir().unwrap();
         let image = folder.path().join("disk.img");
-        let config = config.map(|text| {
-            let path = folder.path().join("adit.toml");
-            std::fs::write(&path, text).unwrap();
-            path
-        });
-        images.disk(&image, slots, copies, config.as_deref()).unwrap();
+        images.disk(&image, slots, copies, config).unwrap();
         Self { folder, image }
     }
 
@@ -167,18 +166,25 @@ impl Disk {
     }
 
     fn start(&self, images: &Images, disk: &Path, extra: &[String], hurry_bits: u32) -> Rig {
-        let flash = self.folder.path().join("flash.img");
-        copy_sparse(&images.flash(), &flash).unwrap();
-        Rig::start(&RigInputs {
-            board: &images.board,
-            disk,
-            flash: &flash,
-            control_tree: &images.control_tree(),
-            folder: self.folder.path(),
-            extra,
-            hurry_bits,
-        })
-        .unwrap()
+        Rig::start(&RigInputs { images, disk, folder: self.folder.path(), extra, hurry_bits }).unwrap()
+    }
+}
+
+/// A unit that mines at a pool with made-up templates, with a share accepted.
+pub(crate) async fn mining_unit(images: &Images) -> (Disk, Backend, Rig) {
+    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
+    let disk = Disk::fresh(images, Some(&backend.unit_config()));
+    let rig = disk.boot(images);
+    shares(&backend, &rig, 0, BOOT * 2).await;
+    (disk, backend, rig)
+}
+
+/// Waits until the pool has accepted more than `than` shares.
+pub(crate) async fn shares(backend: &Backend, rig: &Rig, than: u64, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while backend.pool.state().shares_accepted <= than {
+        assert!(Instant::now() < deadline, "no share: {:?}\n{}", backend.pool.state(), rig.unit.tail(30));
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

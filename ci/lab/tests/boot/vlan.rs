@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use adit_lab::qemu::Said;
-use adit_slots::Slot;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     time::{sleep, timeout},
 };
 
-use crate::support::{BOOT, Disk, copies, release, state};
+use crate::support::{BOOT, Disk, release};
 
 /// 802.1Q, VLAN 20, no priority.
 const TAG: [u8; 4] = [0x81, 0x00, 0, 20];
@@ -38,7 +37,7 @@ async fn a_configured_vlan_is_on_every_frame_and_its_frames_are_answered() {
     let images = release();
     let config = "version = 1\nname = \"lab\"\n[[pool]]\nurl = \"stratum+tcp://10.7.0.1:1\"\nuser = \"u\"\n\
         [network]\nvlan = 20\naddress = \"10.7.0.77/24\"\n";
-    let disk = Disk::new(images, [&images.slot, &images.slot], copies(state(Slot::A, 3, 3)), Some(config));
+    let disk = Disk::fresh(images, Some(config));
     let (rig, [sent, heard]) = disk.boot_wired(images);
     // QEMU makes them before the machine runs.
     let connect = async |path| loop {

@@ -105,6 +105,38 @@ impl Model {
     }
 }
 
+/// Of BM1366, BM1368 and BM1370.
+const REGISTERS: &[(u8, u32)] = &[
+    (0x00, 0),
+    (0x04, 0),
+    (0x08, 0),
+    (0x0C, 0),
+    (0x10, 0),
+    (0x14, 0),
+    (0x18, 0x0000_C100),
+    (0x28, 0x0130_1A00),
+    (0x2C, 0),
+    (0x3C, 0),
+    (0x4C, 0),
+    (0x54, 0),
+    (0x58, 0),
+    (0x68, 0),
+    (0x88, 0),
+    (0x89, 0),
+    (0x8A, 0),
+    (0x8B, 0),
+    (0x8C, 0),
+    (0xA4, 0),
+    (0xA8, 0x0007_0000),
+    (0xB0, 0),
+    (0xB4, 0),
+    (0xB8, 0),
+    (0xB9, 0),
+    (0xBA, 0),
+    (0xBB, 0),
+    (0xBD, 0),
+];
+
 /// Antminer S21 Pro, S21 XP, Bitaxe Gamma.
 pub const BM1370: Model = Model {
     name: "BM1370",
@@ -123,36 +155,7 @@ pub const BM1370: Model = Model {
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x0B, cores_released: 0x0000_01F0, report_quarters: true },
     thermometer: false,
-    registers: &[
-        (0x00, 0),
-        (0x04, 0),
-        (0x08, 0),
-        (0x0C, 0),
-        (0x10, 0),
-        (0x14, 0),
-        (0x18, 0x0000_C100),
-        (0x28, 0x0130_1A00),
-        (0x2C, 0),
-        (0x3C, 0),
-        (0x4C, 0),
-        (0x54, 0),
-        (0x58, 0),
-        (0x68, 0),
-        (0x88, 0),
-        (0x89, 0),
-        (0x8A, 0),
-        (0x8B, 0),
-        (0x8C, 0),
-        (0xA4, 0),
-        (0xA8, 0x0007_0000),
-        (0xB0, 0),
-        (0xB4, 0),
-        (0xB8, 0),
-        (0xB9, 0),
-        (0xBA, 0),
-        (0xBB, 0),
-        (0xBD, 0),
-    ],
+    registers: REGISTERS,
 };
 
 /// Antminer S19 XP and S19k Pro, Bitaxe Ultra.
@@ -173,7 +176,7 @@ pub const BM1366: Model = Model {
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x05, cores_released: 0x0000_01F0, report_quarters: false },
     thermometer: false,
-    registers: BM1368.registers,
+    registers: REGISTERS,
 };
 
 /// Antminer S21 and T21, Bitaxe Supra.
@@ -194,36 +197,7 @@ pub const BM1368: Model = Model {
     nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x0B, cores_released: 0x0000_01F0, report_quarters: false },
     thermometer: true,
-    registers: &[
-        (0x00, 0),
-        (0x04, 0),
-        (0x08, 0),
-        (0x0C, 0),
-        (0x10, 0),
-        (0x14, 0),
-        (0x18, 0x0000_C100),
-        (0x28, 0x0130_1A00),
-        (0x2C, 0),
-        (0x3C, 0),
-        (0x4C, 0),
-        (0x54, 0),
-        (0x58, 0),
-        (0x68, 0),
-        (0x88, 0),
-        (0x89, 0),
-        (0x8A, 0),
-        (0x8B, 0),
-        (0x8C, 0),
-        (0xA4, 0),
-        (0xA8, 0x0007_0000),
-        (0xB0, 0),
-        (0xB4, 0),
-        (0xB8, 0),
-        (0xB9, 0),
-        (0xBA, 0),
-        (0xBB, 0),
-        (0xBD, 0),
-    ],
+    registers: REGISTERS,
 };
 
 /// Antminer S19j Pro.

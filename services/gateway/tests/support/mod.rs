@@ -39,6 +39,9 @@ pub(crate) fn hashing() -> (HardwareStatus, MinerStatus) {
         works_sent: 4711,
         nonces: 99,
         crc_errors: 2,
+        chip_hashes: 70,
+        chip_errors: 2,
+        die_celsius: 68.5,
         ..Default::default()
     };
     let hardware = HardwareStatus {
@@ -61,6 +64,7 @@ pub(crate) fn hashing() -> (HardwareStatus, MinerStatus) {
         shares_stale: 2,
         nonces_invalid: 3,
         best_difficulty: 52_000.25,
+        blocks_accepted: 4,
         ..Default::default()
     };
     (hardware, miner)

@@ -3,7 +3,7 @@
 //! Request: `length u16 (all bytes) | id | bus 0 | page | command | data`. Answer: `length u16 (of the data) | id | data`; an error is the data `FF code …`. Little-endian. The firmware drops
 //! a request whose rest does not come within 4 ms, which is how a line gets back into step. Source: bitaxeorg/bitaxe-raw, 256foundation/mujina `PROTOCOL.md`.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
@@ -65,13 +65,8 @@ pub(crate) struct BitaxeRaw {
 }
 
 impl BitaxeRaw {
-    pub(crate) fn open(path: &Path, baud: u32) -> Result<Self, BoardError> {
-        Ok(Self { port: Port::open(path, baud)?, next_id: 0, fresh: true })
-    }
-
-    /// As [`BitaxeRaw::open`], on a port that another process may hold.
-    pub(crate) fn open_beside(path: &Path, baud: u32) -> Result<Self, BoardError> {
-        Ok(Self { port: Port::open_beside(path, baud)?, next_id: 0, fresh: true })
+    pub(crate) fn new(port: Port) -> Self {
+        Self { port, next_id: 0, fresh: true }
     }
 
     /// Sets an output pin and reads it back.
@@ -225,7 +220,7 @@ mod tests {
         grantpt(&far).unwrap();
         unlockpt(&far).unwrap();
         let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
-        let board = BitaxeRaw::open(Path::new(&near), 115_200).unwrap();
+        let board = BitaxeRaw::new(Port::open(near.as_ref(), 115_200).unwrap());
         std::thread::spawn(move || {
             let mut request = [0; 64];
             for count in 0.. {

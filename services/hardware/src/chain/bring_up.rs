@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adit_asic::{
-    ROLLED_BITS, Response,
+    Response,
     command::Target,
     init::{Action, actions},
     register,
@@ -38,7 +38,7 @@ impl Chain<'_> {
         self.port.discard_input()?;
         self.parser.restart(self.chip.responses);
         let gap = Duration::from_millis(self.profile.write_gap_ms.into());
-        let setup = self.profile.setup(ROLLED_BITS);
+        let setup = self.profile.setup();
         for action in actions(self.chip, &setup)? {
             match action {
                 Action::Send(frame) => {

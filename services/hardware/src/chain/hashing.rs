@@ -29,6 +29,7 @@ struct Hashing {
     version_mask: u32,
     /// Where the host rolls versions: the work whose turn it is.
     rolling: Option<Rolling>,
+    job_interval: Duration,
     telemetry: Telemetry,
     heard: Instant,
     asked: Instant,
@@ -37,8 +38,13 @@ struct Hashing {
 impl Hashing {
     /// It is time for a work of `epoch`.
     fn wants_work(&self, now: Instant, epoch: Epoch) -> bool {
-        let used_up = |rolling: &Rolling| rolling.exhausted() && now >= rolling.due;
-        now >= self.due || self.epoch != Some(epoch) || self.rolling.as_ref().is_some_and(used_up)
+        now >= self.next_work() || self.epoch != Some(epoch)
+    }
+
+    /// When the next work of the same epoch may go out: as soon as the chips are through with the last version of the present one, if that is sooner.
+    fn next_work(&self) -> Instant {
+        let used_up = self.rolling.as_ref().filter(|rolling| rolling.exhausted()).map(|rolling| rolling.due);
+        used_up.map_or(self.due, |used_up| used_up.min(self.due))
     }
 
     /// When the next job of the same work is due; never for a work of another epoch than the present one.
@@ -57,6 +63,7 @@ impl Chain<'_> {
             due: now,
             version_mask: ROLLED_BITS,
             rolling: None,
+            job_interval: self.profile.job_interval(),
             telemetry: Telemetry::new(self.chip, self.profile.chips, now),
             heard: now,
             asked: now,
@@ -65,8 +72,9 @@ impl Chain<'_> {
             let now = Instant::now();
             if now >= hashing.heard.max(hashing.asked) + ASK_AFTER {
                 self.ask(&mut hashing, now).await?;
-                self.path.announce();
             }
+            // Credits that the miner did not take earlier. Not with `ask` alone: chips that answer for their counters are never quiet enough for that.
+            self.path.announce();
             if hashing.telemetry.due().is_some_and(|due| now >= due)
                 && let Some(question) = hashing.telemetry.ask(now)
             {
@@ -85,9 +93,7 @@ impl Chain<'_> {
                 self.send_midstates(&mut hashing).await?;
             }
             let next_job = hashing.next_job(self.path.epoch());
-            let used_up =
-                hashing.rolling.as_ref().filter(|rolling| rolling.exhausted()).map(|rolling| rolling.due);
-            let next_work = waiting.map(|_| used_up.unwrap_or(hashing.due).min(hashing.due));
+            let next_work = waiting.map(|_| hashing.next_work());
             let asking = hashing.heard.max(hashing.asked) + ASK_AFTER;
             let wake = [next_work, next_job, hashing.telemetry.due()]
                 .into_iter()
@@ -149,9 +155,7 @@ impl Chain<'_> {
     /// The next versions of the work that is being rolled.
     async fn send_midstates(&mut self, hashing: &mut Hashing) -> Result<(), ChainFault> {
         let Some(rolling) = &mut hashing.rolling else { return Ok(()) };
-        let Some(midstates) = rolling.next(Instant::now(), self.profile.job_interval()) else {
-            return Ok(());
-        };
+        let Some(midstates) = rolling.next(Instant::now(), hashing.job_interval) else { return Ok(()) };
         let versions = Versions::Midstates(midstates.versions);
         let id = hashing.jobs.add(rolling.epoch, rolling.work.sequence, versions);
         let frame = rolling.job(id, &midstates).encode(self.chip.generation);

@@ -144,7 +144,7 @@ impl ChainProfile {
         is.range(&key("ramp.step_ms"), self.ramp.step_ms, 0, 10_000);
         is.range(&key("ramp.start_mhz"), self.ramp.start_mhz, 50.0, self.mhz);
         if is.0.is_ok()
-            && let Err(error) = init::actions(chip, &self.setup(0))
+            && let Err(error) = init::actions(chip, &self.setup())
         {
             is.that(false, &key("mhz"), || error.to_string());
         }

@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU16;
 
-use crate::Pll;
+use crate::{
+    Pll,
+    version::{ROLLED_BITS, ROLLED_SHIFT},
+};
 
 /// Chip model in bits 31..16, number of cores 15..8, address 7..0.
 pub const CHIP_ID: u8 = 0x00;
@@ -74,9 +77,9 @@ pub fn ticket_mask(bits: u8) -> u32 {
     (mask as u32).reverse_bits().swap_bytes()
 }
 
-/// [`MIDSTATE_CONFIG`]'s value: roll the version bits of `mask` (header bits 28..13; others cannot be rolled).
+/// [`MIDSTATE_CONFIG`]'s value: roll the version bits of `mask` that are among [`ROLLED_BITS`]; others cannot be rolled.
 pub fn version_rolling(mask: u32) -> u32 {
-    0x9000_0000 | ((mask & 0x1fff_e000) >> 13)
+    0x9000_0000 | (mask & ROLLED_BITS) >> ROLLED_SHIFT
 }
 
 /// Divider after reset: 115 740 baud.

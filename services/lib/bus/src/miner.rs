@@ -30,6 +30,8 @@ pub struct MinerStatus {
     pub nonces_invalid: u64,
     /// Difficulty of the best share.
     pub best_difficulty: f64,
+    /// Blocks that this unit found at its own nodes, and that one of them took; each is one of the accepted shares, too. What a pool makes of a share is not known.
+    pub blocks_accepted: u64,
 }
 
 /// `org.adit.Miner1.Status`: read only.

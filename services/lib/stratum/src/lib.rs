@@ -7,4 +7,5 @@
 //! Pure: no IO, no clock. What a pool sends is hostile until checked: lines, tables and texts are bounded, nothing a pool sends panics.
 
 pub mod node;
+pub mod text;
 pub mod v1;

@@ -10,6 +10,7 @@ use adit_stratum::{
     },
     v1::Share,
 };
+use adit_work::Target;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -144,7 +145,15 @@ fn the_other_answers_are_read() {
     assert_eq!(submitted("null"), Ok(Submitted::Accepted));
     assert_eq!(submitted("\"duplicate\""), Ok(Submitted::Known));
     assert_eq!(submitted("\"high-hash\""), Ok(Submitted::Refused("high-hash".to_owned())));
+    assert_eq!(submitted("\"prev-blk-not-found\""), Ok(Submitted::NotYet("prev-blk-not-found".to_owned())));
+    let starting =
+        r#"{"result":null,"error":{"code":-28,"message":"Loading block index…"},"id":0}"#.as_bytes();
+    assert_eq!(read_submitted(starting), Ok(Submitted::NotYet("code -28: Loading block index…".to_owned())));
     assert!(matches!(submitted("7"), Err(CallError::Answer(_))));
+    // What something in front of a node may say, in JSON as well.
+    for other in ["{}", r#"{"message":"no such route","status":404}"#, r#"{"error":null,"id":0}"#] {
+        assert!(matches!(read_submitted(other.as_bytes()), Err(CallError::Answer(_))), "{other}");
+    }
     let refused = br#"{"result":null,"error":{"code":-22,"message":"Block decode failed"},"id":0}"#;
     assert_eq!(
         read_submitted(refused),
@@ -155,6 +164,21 @@ fn the_other_answers_are_read() {
 }
 
 proptest! {
+    /// What is handed to the chips as a share's difficulty is a rounded number; the block's target is not.
+    #[test]
+    fn no_block_is_lost_to_rounding(mantissa in 0x8000u32..0x80_0000, exponent in 5u32..=0x20) {
+        let nbits = exponent << 24 | mantissa;
+        let target = Target::from_nbits(nbits).unwrap();
+        let mut answer: Value = serde_json::from_slice(TEMPLATE).unwrap();
+        answer["result"]["bits"] = format!("{nbits:08x}").into();
+        answer["result"]["target"] = target.to_string().into();
+        let template = Template::read(answer.to_string().as_bytes(), &payout()).unwrap();
+        let difficulty = template.job("1".to_owned()).difficulty;
+        let shares = Target::from_difficulty(difficulty).unwrap();
+        prop_assert!(shares >= target, "{shares} {target}");
+        prop_assert!(Target::from_difficulty(difficulty * (1.0 + 1e-15)).unwrap() <= target);
+    }
+
     #[test]
     fn any_damage_to_a_template_is_survived(place in 0..TEMPLATE.len(), byte in any::<u8>(), cut in any::<bool>()) {
         let mut answer = TEMPLATE.to_vec();

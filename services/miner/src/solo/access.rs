@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use adit_config::{Pool, PoolUrl};
-use adit_stratum::{node::calls::MAX_ANSWER, v1::presentable};
+use adit_stratum::{node::calls::MAX_ANSWER, text};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -49,7 +49,7 @@ impl Access {
 
     /// A text from the node, or about what it sent, as it may be shown.
     pub(crate) fn presentable(&self, text: &impl fmt::Display) -> String {
-        presentable(&text.to_string(), &[&self.user, &self.password])
+        text::presentable(&text.to_string(), &[&self.user, &self.password])
     }
 
     async fn exchange(&self, body: Bytes) -> Result<Vec<u8>, String> {

@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_stratum::{
-    node::{Block, CallError, Submitted, calls},
-    v1::{Event, Refusal},
-};
+use adit_stratum::node::{Block, CallError, Submitted, calls};
 use bytes::Bytes;
 use tokio::{
     sync::mpsc,
@@ -23,7 +20,7 @@ use crate::report;
 
 /// For one attempt to hand a block over. A node checks all of it before it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A node that cannot be asked is tried for so long, at these intervals: nothing else that the unit does is worth as much.
+/// A node that cannot be asked, or cannot judge the block yet, is tried for so long, at these intervals: nothing else that the unit does is worth as much.
 const TRYING: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Where any hash is a block (regtest) the next is found before the node has said that it took this one: on the same parent they are not wanted then.
@@ -33,11 +30,15 @@ const MAX_UNDER_WAY: usize = 4;
 /// Blocks that wait, for one of them on its parent to be refused. More would be as good as these.
 const MAX_WAITING: usize = 2;
 
+/// Taken by one node at least, so long after it was found; or by none, with the first reason.
+type Verdict = Result<Duration, String>;
+
 /// What one node said about one block.
 struct Answer {
     id: u64,
     node: usize,
-    said: Result<Submitted, String>,
+    /// The console's word for how it took the block, or why it did not.
+    said: Result<&'static str, String>,
 }
 
 struct UnderWay {
@@ -131,8 +132,8 @@ impl Blocks {
         });
     }
 
-    /// The next verdict on a block: taken by one node at least, or by none. May be dropped and called again at any point.
-    pub(crate) async fn next(&mut self) -> (usize, Event) {
+    /// The next verdict on a block. May be dropped and called again at any point.
+    pub(crate) async fn next(&mut self) -> (usize, Verdict) {
         loop {
             let Some(answer) = self.answers.recv().await else { return pending().await };
             if let Some(verdict) = self.hear(answer) {
@@ -141,34 +142,29 @@ impl Blocks {
         }
     }
 
-    fn hear(&mut self, Answer { id, node, said }: Answer) -> Option<(usize, Event)> {
+    fn hear(&mut self, Answer { id, node, said }: Answer) -> Option<(usize, Verdict)> {
         let place = self.under_way.iter().position(|block| block.id == id)?;
         let block = &mut self.under_way[place];
         let was_accepted = block.accepted;
         let text = match said {
-            Ok(Submitted::Accepted) => {
+            Ok(word) => {
                 block.accepted = true;
-                "accepted".to_owned()
+                word.to_owned()
             }
-            Ok(Submitted::Known) => {
-                block.accepted = true;
-                "duplicate".to_owned()
-            }
-            Ok(Submitted::Refused(reason)) | Err(reason) => {
+            Err(reason) => {
                 block.refusal.get_or_insert_with(|| reason.clone());
                 reason
             }
         };
         report::block(self.nodes[node].url(), block.height, &block.hash, &text);
         block.open -= 1;
-        let (pool, id, parent, done) = (block.pool, block.id, block.prev_hash, block.open == 0);
+        let (pool, parent, done) = (block.pool, block.prev_hash, block.open == 0);
         let verdict = if block.accepted && !was_accepted {
             self.taken = Some((parent, Instant::now()));
             self.waiting.retain(|(_, other)| other.prev_hash != parent);
-            Some(Event::ShareAccepted { id, after: block.since.elapsed() })
+            Some(Ok(block.since.elapsed()))
         } else if done && !block.accepted {
-            let message = block.refusal.take().unwrap_or_default();
-            Some(Event::ShareRejected { id, refusal: Refusal { code: None, message } })
+            Some(Err(block.refusal.take().unwrap_or_default()))
         } else {
             None
         };
@@ -189,18 +185,23 @@ impl Blocks {
     }
 }
 
-/// Tries until the node has said something about the block.
-async fn hand_over(access: &Access, body: &Bytes) -> Result<Submitted, String> {
+/// Tries until the node has judged the block.
+async fn hand_over(access: &Access, body: &Bytes) -> Result<&'static str, String> {
     let end = Later::now() + TRYING;
     loop {
         let answer = access.call(body.clone(), PATIENCE).await;
-        let said = answer.map(|answer| calls::read_submitted(&answer));
-        match said {
-            Ok(Ok(submitted)) => return Ok(submitted),
+        let no_verdict = match answer.map(|answer| calls::read_submitted(&answer)) {
+            Ok(Ok(Submitted::Accepted)) => return Ok("accepted"),
+            Ok(Ok(Submitted::Known)) => return Ok("duplicate"),
+            Ok(Ok(Submitted::Refused(reason))) => return Err(access.presentable(&reason)),
             Ok(Err(error @ CallError::Refused { .. })) => return Err(access.presentable(&error)),
-            Ok(Err(error)) if Later::now() >= end => return Err(access.presentable(&error)),
-            Err(reason) if Later::now() >= end => return Err(reason),
-            Ok(Err(_)) | Err(_) => sleep(PAUSE).await,
+            Ok(Ok(Submitted::NotYet(reason))) => access.presentable(&reason),
+            Ok(Err(error)) => access.presentable(&error),
+            Err(reason) => reason,
+        };
+        if Later::now() >= end {
+            return Err(no_verdict);
         }
+        sleep(PAUSE).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::{Future, pending},
+    hash::{BuildHasher, Hasher, RandomState},
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -79,7 +80,8 @@ impl NodeLink {
         let payout = Payout {
             script: solo.address.script().to_vec(),
             tag: solo.tag.clone(),
-            extranonce1: fastrand::u64(..).to_le_bytes(),
+            // From the kernel. fastrand starts from the time since boot, which many units of one kind have in common.
+            extranonce1: RandomState::new().build_hasher().finish().to_le_bytes(),
         };
         let (address, payout) = (solo.address.clone(), Arc::new(payout));
         Self { access, address, payout, count: 0, state: State::Down }

@@ -37,8 +37,6 @@ pub static BM1362: Chip = Chip {
     id: 0x1362,
     small_cores: 514,
     pll: PllLimits { feedback: 16..=250, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
-    work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
-    nonce: NonceFields::ADDRESS,
     hash_counting: 0x1381,
     telemetry: Telemetry::NONE,
     init: &[
@@ -77,8 +75,6 @@ pub static BM1366: Chip = Chip {
     id: 0x1366,
     small_cores: 894,
     pll: PllLimits { feedback: 144..=235, vco_mhz: 1800..=3200, encoding: PllEncoding::Bm1362 },
-    work: WorkLayout::Headers { length_byte: 0x56, job_step: 8, sub_cores: 8 },
-    nonce: NonceFields::ADDRESS,
     hash_counting: 0x115a,
     init: &[
         Step::VersionRolling,
@@ -117,7 +113,6 @@ pub static BM1368: Chip = Chip {
     small_cores: 1276,
     pll: PllLimits { feedback: 144..=235, vco_mhz: 2000..=3200, encoding: PllEncoding::Bm1362 },
     work: WorkLayout::Headers { length_byte: 0x56, job_step: 24, sub_cores: 16 },
-    nonce: NonceFields::ADDRESS,
     hash_counting: 0x15a4,
     telemetry: Telemetry::BM1368,
     init: &[

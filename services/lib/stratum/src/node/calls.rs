@@ -1,9 +1,9 @@
 //! The calls to a node: JSON-RPC 1.0 bodies, without how they travel.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::v1::presentable;
+use crate::text;
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,16 +21,26 @@ pub enum Submitted {
     Accepted,
     /// The node had it already, and found it good: it heard of it from another one.
     Known,
+    /// The node cannot judge it, and may soon: it starts, or has not heard of the block's parent. Its reason.
+    NotYet(String),
     /// The node's reason, cut to 256 characters; `inconclusive` is a good block that another one was quicker than.
     Refused(String),
 }
+
+/// `RPC_IN_WARMUP`. Source: Bitcoin's `rpc/protocol.h`.
+const IN_WARMUP: i64 = -28;
+/// Source: Bitcoin's `AcceptBlockHeader`.
+const UNKNOWN_PARENT: &str = "prev-blk-not-found";
 
 /// The largest answer that any call can have, bytes: 4 MB of transactions in hexadecimal digits, and what stands around 16,666 of them.
 pub const MAX_ANSWER: usize = 16 << 20;
 
 #[derive(Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
 struct Reply<T> {
-    result: Option<T>,
+    /// `None`: there is no such key. A result that is null is a result: `submitblock`'s for a block that was taken.
+    #[serde(default, deserialize_with = "some")]
+    result: Option<Option<T>>,
     error: Option<ReplyError>,
 }
 
@@ -38,6 +48,10 @@ struct Reply<T> {
 struct ReplyError {
     code: i64,
     message: String,
+}
+
+fn some<'de, D: Deserializer<'de>, T: Deserialize<'de>>(result: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(result).map(Some)
 }
 
 /// `getblockchaininfo`.
@@ -74,35 +88,39 @@ pub fn read_chain(answer: &[u8]) -> Result<String, CallError> {
     struct Info {
         chain: String,
     }
-    let info: Info = result(answer)?.ok_or_else(|| CallError::Answer("there is no result".to_owned()))?;
+    let info: Info = result(answer)?.ok_or_else(no_result)?;
     Ok(plain(&info.chain))
 }
 
 /// What the node says about a block.
 pub fn read_submitted(answer: &[u8]) -> Result<Submitted, CallError> {
-    Ok(match result::<String>(answer)?.as_deref() {
-        None => Submitted::Accepted,
-        Some("duplicate") => Submitted::Known,
-        Some(reason) => Submitted::Refused(plain(reason)),
-    })
+    match result::<String>(answer) {
+        Ok(None) => Ok(Submitted::Accepted),
+        Ok(Some(reason)) => Ok(match reason.as_str() {
+            "duplicate" => Submitted::Known,
+            UNKNOWN_PARENT => Submitted::NotYet(reason),
+            _ => Submitted::Refused(plain(&reason)),
+        }),
+        Err(error @ CallError::Refused { code: IN_WARMUP, .. }) => Ok(Submitted::NotYet(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// A text from a node as it can stand in one line between double quotes, at most 256 characters.
 pub(crate) fn plain(text: &str) -> String {
-    let plain = |c: char| match c {
-        '"' => '\'',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    presentable(text, &[]).chars().map(plain).collect()
+    text::plain(&text::presentable(text, &[]))
 }
 
-/// The result, which may be none; the node's error; or why there is neither.
+/// The result, which may be null; the node's error; or why there is neither.
 pub(crate) fn result<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<Option<T>, CallError> {
     let reply: Reply<T> =
         serde_json::from_slice(answer).map_err(|error| CallError::Answer(plain(&error.to_string())))?;
     match reply.error {
         Some(ReplyError { code, message }) => Err(CallError::Refused { code, message: plain(&message) }),
-        None => Ok(reply.result),
+        None => reply.result.ok_or_else(no_result),
     }
+}
+
+fn no_result() -> CallError {
+    CallError::Answer("there is no result".to_owned())
 }

@@ -5,13 +5,14 @@ use std::{collections::VecDeque, fmt, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    event::{Event, MAX_RAW_TEXT, MAX_TEXT, Oddity, Refusal},
+    event::{Event, Oddity, Refusal},
     field,
     job::{Extranonce, Job},
     lines::Lines,
     message::Message,
     pending::{Asked, Pending, Table},
 };
+use crate::text;
 
 /// Subscribe and authorize must be answered in this time.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -23,9 +24,6 @@ const MAX_OUTGOING: usize = 64 * 1024;
 const MAX_REQUEST_ID: usize = 128;
 /// Longest time that a pool can send us away for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// Shorter credentials are not looked for in a pool's texts: "x" is a usual password.
-const MIN_HIDDEN: usize = 4;
 
 /// What a connection is for.
 #[derive(Clone)]
@@ -332,7 +330,7 @@ impl Client {
             "client.get_version" => self.answer(id, &json!(self.settings.agent)),
             "client.show_message" => {
                 if let Some(text) = params.first().and_then(Value::as_str) {
-                    let text = self.presentable(&field::text(text, MAX_RAW_TEXT));
+                    let text = self.presentable(text);
                     self.events.push_back(Event::Message(text));
                 }
             }
@@ -368,7 +366,7 @@ impl Client {
     fn reconnect(&mut self, params: &[Value]) {
         let host = params.first().and_then(Value::as_str).unwrap_or_default();
         if !host.is_empty() && !same_host(host, &self.settings.host) {
-            return self.odd(Oddity::OtherHost(self.presentable(&field::text(host, MAX_RAW_TEXT))));
+            return self.odd(Oddity::OtherHost(self.presentable(host)));
         }
         let port = params.get(1).and_then(field::number).and_then(|port| u16::try_from(port).ok());
         let wait = params.get(2).and_then(field::number).map_or(Duration::ZERO, Duration::from_secs);
@@ -380,7 +378,7 @@ impl Client {
     fn presentable(&self, text: &str) -> String {
         let Settings { user, password, .. } = &self.settings;
         let account = user.split('.').next().unwrap_or_default();
-        presentable(text, &[user, account, password])
+        text::presentable(text, &[user, account, password])
     }
 
     fn answer(&mut self, id: &Value, result: &Value) {
@@ -390,13 +388,6 @@ impl Client {
         }
         self.say(&format!(r#"{{"id":{id},"result":{result},"error":null}}"#));
     }
-}
-
-/// A text from outside without our credentials, cut to 256 characters.
-pub fn presentable(text: &str, hidden: &[&str]) -> String {
-    let hidden = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN);
-    let text = hidden.fold(field::text(text, MAX_RAW_TEXT), |text, word| text.replace(word, "…"));
-    field::text(&text, MAX_TEXT)
 }
 
 fn same_host(one: &str, other: &str) -> bool {

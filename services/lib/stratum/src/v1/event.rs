@@ -3,11 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::job::{Job, JobError};
-
-/// Texts from a pool are shown up to this many characters.
-pub(crate) const MAX_TEXT: usize = 256;
-/// What is read of a text before credentials are taken out of it, characters.
-pub(crate) const MAX_RAW_TEXT: usize = 4096;
+use crate::text;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -54,10 +50,11 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code, self.message.as_str()) {
-            (Some(code), message) => write!(f, "code {code} {message:?}"),
+        let message = text::plain(&self.message);
+        match (self.code, message.as_str()) {
+            (Some(code), message) => write!(f, "code {code} \"{message}\""),
             (None, "") => f.write_str("no reason given"),
-            (None, message) => write!(f, "{message:?}"),
+            (None, message) => write!(f, "\"{message}\""),
         }
     }
 }

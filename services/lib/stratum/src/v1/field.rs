@@ -25,11 +25,6 @@ pub(crate) fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// A text cut to `max` characters.
-pub(crate) fn text(value: &str, max: usize) -> String {
-    value.chars().take(max).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

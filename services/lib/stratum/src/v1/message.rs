@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::{
-    event::{MAX_RAW_TEXT, Oddity, Refusal},
+    event::{Oddity, Refusal},
     field,
 };
+use crate::text;
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
@@ -55,7 +56,7 @@ fn outcome(result: Value, error: &Value, reason: &Value) -> Result<Value, Refusa
         // ckpool says why beside an empty error.
         (Value::Null, Value::Null | Value::Bool(false)) => {
             let message = reason.as_str().unwrap_or_default();
-            Err(Refusal { code: None, message: field::text(message, MAX_RAW_TEXT) })
+            Err(Refusal { code: None, message: text::cut(message, text::MAX_RAW) })
         }
         (Value::Null, _) => Ok(result),
         (error, _) => Err(refusal(error)),
@@ -71,9 +72,9 @@ fn refusal(error: &Value) -> Refusal {
         _ => (None, Some(error)),
     };
     let message = match message {
-        Some(Value::String(message)) => field::text(message, MAX_RAW_TEXT),
+        Some(Value::String(message)) => text::cut(message, text::MAX_RAW),
         Some(Value::Null) | None => String::new(),
-        Some(other) => field::text(&other.to_string(), MAX_RAW_TEXT),
+        Some(other) => text::cut(&other.to_string(), text::MAX_RAW),
     };
     Refusal { code: code.and_then(Value::as_i64), message }
 }
@@ -110,7 +111,7 @@ mod tests {
         assert_eq!(refused(r#"{"id":4,"error":23}"#).code, Some(23));
         assert_eq!(
             refused(&format!(r#"{{"id":4,"error":"{}"}}"#, "x".repeat(9999))).message.len(),
-            MAX_RAW_TEXT
+            text::MAX_RAW
         );
     }
 

@@ -11,7 +11,7 @@ mod lines;
 mod message;
 mod pending;
 
-pub use client::{Client, Error, SHARE_PATIENCE, Settings, Share, presentable};
+pub use client::{Client, Error, SHARE_PATIENCE, Settings, Share};
 pub use event::{Event, Oddity, Refusal};
 pub use job::{Job, JobError, MAX_BRANCH, MAX_EXTRANONCE1, MAX_EXTRANONCE2, MAX_JOB_ID};
 pub use lines::MAX_LINE;

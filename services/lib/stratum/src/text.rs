@@ -1,0 +1,46 @@
+//! Texts from outside, made fit to be shown.
+
+/// Characters that are shown.
+const MAX: usize = 256;
+/// What is read of a text before credentials are taken out of it, characters.
+pub(crate) const MAX_RAW: usize = 4096;
+/// Shorter credentials are not looked for: "x" is a usual password.
+const MIN_HIDDEN: usize = 4;
+
+/// A text cut to `max` characters.
+pub(crate) fn cut(text: &str, max: usize) -> String {
+    text.chars().take(max).collect()
+}
+
+/// A text without our credentials, cut to 256 characters.
+pub fn presentable(text: &str, hidden: &[&str]) -> String {
+    let hidden = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN);
+    let text = hidden.fold(cut(text, MAX_RAW), |text, word| text.replace(word, "…"));
+    cut(&text, MAX)
+}
+
+/// A text as it can stand in one line between double quotes, which it then has none of; nothing in it has to be undone by a reader.
+pub fn plain(text: &str) -> String {
+    let plain = |c: char| match c {
+        '"' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_text_is_one_line_without_double_quotes() {
+        assert_eq!(plain("no \"work\"\r\n\tin C:\\ °C"), "no 'work'   in C:\\ °C");
+    }
+
+    #[test]
+    fn credentials_are_taken_out_before_a_text_is_cut() {
+        let text = format!("{}hunter2 and more", "x".repeat(MAX - 3));
+        assert_eq!(presentable(&text, &["hunter2", "and"]), format!("{}… a", "x".repeat(MAX - 3)));
+    }
+}
