@@ -203,6 +203,8 @@ impl Keeper {
 
     fn conclude(&mut self, answers: Vec<(usize, Result<Interval, Failed>)>) {
         let now = clock::raw();
+        // Without a way out all fail alike: one line says so of all.
+        let mut failed = BTreeMap::<String, Vec<String>>::new();
         for (number, answer) in answers {
             let outcome = match &answer {
                 Ok(interval) => Outcome::Answered(*interval),
@@ -212,9 +214,11 @@ impl Keeper {
             let source = &mut self.sources[number];
             source.rest(now, outcome, ask::random().map_or(0, |[dice]| dice));
             if let Err(error) = answer {
-                let host = source.server.host.clone();
-                self.complain(&host, &format!("time source: {error}"));
+                failed.entry(format!("time source: {error}")).or_default().push(source.server.host.clone());
             }
+        }
+        for (text, hosts) in failed {
+            self.complain_of(&hosts, &text);
         }
         let (plain, signed): (Vec<_>, Vec<_>) = self
             .sources
@@ -332,16 +336,24 @@ impl Keeper {
         }
     }
 
-    /// Logs each text once, and not more of them about anyone than a person reads.
     fn complain(&mut self, about: &str, text: &str) {
+        self.complain_of(&[about.to_owned()], text);
+    }
+
+    /// Logs each text once about each of them, and not more of them about anyone than a person reads.
+    fn complain_of(&mut self, about: &[String], text: &str) {
         const SUBJECTS: usize = 32;
         const TEXTS: usize = 4;
-        if self.complaints.len() == SUBJECTS && !self.complaints.contains_key(about) {
-            return;
-        }
-        let texts = self.complaints.entry(about.to_owned()).or_default();
-        if texts.len() < TEXTS && texts.insert(text.to_owned()) {
-            tracing::warn!(target: "adit_network", "{about}: {text}");
+        let mut is_news = |about: &&String| {
+            if self.complaints.len() == SUBJECTS && !self.complaints.contains_key(*about) {
+                return false;
+            }
+            let texts = self.complaints.entry((*about).clone()).or_default();
+            texts.len() < TEXTS && texts.insert(text.to_owned())
+        };
+        let news: Vec<_> = about.iter().filter(|about| is_news(about)).map(String::as_str).collect();
+        if !news.is_empty() {
+            tracing::warn!(target: "adit_network", "{}: {text}", news.join(", "));
         }
     }
 }
