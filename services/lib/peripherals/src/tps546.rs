@@ -1,7 +1,8 @@
 //! TPS546D24A: the core regulator, over PMBus. Commands and formats: TI data sheet SLUSDC9, PMBus 1.3 part II. Board values: ESP-Miner and mujina for the Bitaxe Gamma.
 
-use super::{BitaxeRaw, BoardError};
-use crate::profile::Rail;
+use embedded_hal_async::i2c::I2c;
+
+use crate::{Error, device::Device};
 
 const OPERATION: u8 = 0x01;
 const ON_OFF_CONFIG: u8 = 0x02;
@@ -38,85 +39,88 @@ const IDENTITIES: [[u8; 6]; 3] = [
     [0x54, 0x49, 0x54, 0x6d, 0x24, 0x62],
 ];
 
+/// What the regulator is told before it may be switched on. The board's facts; all voltages in volts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub volts: f64,
+    /// The regulator refuses commands outside of these.
+    pub min_volts: f64,
+    pub max_volts: f64,
+    /// Reaching one of these two switches the output off until told otherwise.
+    pub over_current_amperes: f64,
+    pub over_temperature_celsius: f64,
+    /// Share of the output that the regulator's feedback pin sees.
+    pub feedback_scale: f64,
+    pub switching_khz: u16,
+    pub input_on_volts: f64,
+    pub input_off_volts: f64,
+    pub input_max_volts: f64,
+}
+
 #[derive(Debug)]
-pub(super) struct Tps546 {
-    rail: Rail,
+pub struct Tps546 {
+    device: Device,
+    settings: Settings,
 }
 
 impl Tps546 {
-    pub(super) fn new(rail: Rail) -> Self {
-        Self { rail }
+    pub fn new(address: u8, settings: Settings) -> Self {
+        Self { device: Device::new("TPS546D24A", address), settings }
     }
 
     /// Off at once. Needs no earlier command to have come through.
-    pub(super) async fn switch_off(&mut self, bus: &mut BitaxeRaw) -> Result<(), BoardError> {
-        self.operate(bus, OFF_AT_ONCE).await
+    pub async fn switch_off<B: I2c>(&mut self, bus: &mut B) -> Result<(), Error<B::Error>> {
+        self.device.set(bus, OPERATION, OFF_AT_ONCE).await
     }
 
     /// Checks what it is, switches off, then writes every limit. [`Tps546::switch_on`] relies on these.
-    pub(super) async fn prepare(&mut self, bus: &mut BitaxeRaw) -> Result<(), BoardError> {
-        let address = self.rail.address;
-        let [_, identity @ ..] = bus.read::<7>(address, IC_DEVICE_ID).await?;
+    pub async fn prepare<B: I2c>(&mut self, bus: &mut B) -> Result<(), Error<B::Error>> {
+        let [_, identity @ ..] = self.device.read::<7, B>(bus, IC_DEVICE_ID).await?;
         if !IDENTITIES.contains(&identity) {
-            let got = format!("device {identity:02x?}");
-            return Err(BoardError::Identity { address, expected: "TPS546D24A", got });
+            return Err(self.device.other(format!("device {identity:02x?}")));
         }
         self.switch_off(bus).await?;
-        bus.write(address, ON_OFF_CONFIG, &[OPERATION_DECIDES]).await?;
-        let [mode] = bus.read(address, VOUT_MODE).await?;
+        self.device.write(bus, ON_OFF_CONFIG, [OPERATION_DECIDES]).await?;
+        let mode = self.device.read_byte(bus, VOUT_MODE).await?;
         if !MODES.contains(&mode) {
-            let got = format!("TPS546D24A in voltage mode {mode:#04x}");
-            return Err(BoardError::Identity { address, expected: "TPS546D24A in mode 0x17 or 0x97", got });
+            return Err(self.device.other(format!("regulator in voltage mode {mode:#04x}")));
         }
-        let rail = self.rail.clone();
+        let settings = &self.settings;
         let words = [
-            (FREQUENCY_SWITCH, linear11(rail.switching_khz.into())),
-            (VOUT_SCALE_LOOP, linear11(rail.feedback_scale)),
-            (VIN_ON, linear11(rail.input_on_volts)),
-            (VIN_OFF, linear11(rail.input_off_volts)),
-            (VIN_OV_FAULT_LIMIT, linear11(rail.input_max_volts)),
-            (IOUT_OC_FAULT_LIMIT, linear11(rail.over_current_amperes)),
-            (OT_FAULT_LIMIT, linear11(rail.over_temperature_celsius)),
-            (VOUT_MAX, counts(rail.max_volts)),
-            (VOUT_MIN, counts(rail.min_volts)),
-            (VOUT_COMMAND, counts(rail.volts)),
+            (FREQUENCY_SWITCH, linear11(settings.switching_khz.into())),
+            (VOUT_SCALE_LOOP, linear11(settings.feedback_scale)),
+            (VIN_ON, linear11(settings.input_on_volts)),
+            (VIN_OFF, linear11(settings.input_off_volts)),
+            (VIN_OV_FAULT_LIMIT, linear11(settings.input_max_volts)),
+            (IOUT_OC_FAULT_LIMIT, linear11(settings.over_current_amperes)),
+            (OT_FAULT_LIMIT, linear11(settings.over_temperature_celsius)),
+            (VOUT_MAX, counts(settings.max_volts)),
+            (VOUT_MIN, counts(settings.min_volts)),
+            (VOUT_COMMAND, counts(settings.volts)),
         ];
         for (command, word) in words {
-            bus.write(address, command, &word.to_le_bytes()).await?;
+            self.device.write(bus, command, word.to_le_bytes()).await?;
         }
         for command in [IOUT_OC_FAULT_RESPONSE, OT_FAULT_RESPONSE] {
-            bus.write(address, command, &[LATCH_OFF]).await?;
+            self.device.write(bus, command, [LATCH_OFF]).await?;
         }
-        bus.write(address, CLEAR_FAULTS, &[]).await?;
+        self.device.write(bus, CLEAR_FAULTS, []).await?;
         // The two that a wrong voltage would come from.
-        for (command, wanted) in [(VOUT_COMMAND, rail.volts), (VOUT_MAX, rail.max_volts)] {
-            let (got, written) = (u16::from_le_bytes(bus.read(address, command).await?), counts(wanted));
-            if got != written {
-                return Err(BoardError::NotTaken { address, register: command, written, got });
-            }
+        for (command, wanted) in [(VOUT_COMMAND, settings.volts), (VOUT_MAX, settings.max_volts)] {
+            let got = u16::from_le_bytes(self.device.read(bus, command).await?);
+            self.device.taken(command, counts(wanted), got)?;
         }
         Ok(())
     }
 
-    pub(super) async fn switch_on(&mut self, bus: &mut BitaxeRaw) -> Result<(), BoardError> {
-        self.operate(bus, ON).await
+    pub async fn switch_on<B: I2c>(&mut self, bus: &mut B) -> Result<(), Error<B::Error>> {
+        self.device.set(bus, OPERATION, ON).await
     }
 
     /// As measured.
-    pub(super) async fn volts(&mut self, bus: &mut BitaxeRaw) -> Result<f64, BoardError> {
-        let raw = u16::from_le_bytes(bus.read(self.rail.address, READ_VOUT).await?);
+    pub async fn volts<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
+        let raw = u16::from_le_bytes(self.device.read(bus, READ_VOUT).await?);
         Ok(f64::from(raw) / COUNTS_PER_VOLT)
-    }
-
-    async fn operate(&mut self, bus: &mut BitaxeRaw, operation: u8) -> Result<(), BoardError> {
-        let address = self.rail.address;
-        bus.write(address, OPERATION, &[operation]).await?;
-        let [got] = bus.read(address, OPERATION).await?;
-        if got != operation {
-            let (written, got) = (operation.into(), got.into());
-            return Err(BoardError::NotTaken { address, register: OPERATION, written, got });
-        }
-        Ok(())
     }
 }
 
