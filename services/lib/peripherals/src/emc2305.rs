@@ -7,6 +7,8 @@ use embedded_hal_async::{delay::DelayNs, i2c::I2c};
 use crate::{Duty, Error, device::Device};
 
 const CONFIG: u8 = 0x20;
+/// Reading it clears it.
+const STATUS: u8 = 0x24;
 const POLARITY: u8 = 0x2a;
 const OUTPUT: u8 = 0x2b;
 const PRODUCT: u8 = 0xfd;
@@ -22,8 +24,12 @@ const NEXT_FAN: u8 = 0x10;
 const SMSC: u8 = 0x5d;
 /// Product and how many fans it drives.
 const PRODUCTS: [(u8, u8); 4] = [(0x34, 5), (0x35, 3), (0x36, 2), (0x37, 1)];
-/// Bit 6: no bus time-out, as after power-up; bit 5: watchdog in continuous operation.
+/// No bus time-out, as after power-up.
+const UNWATCHED: u8 = 0x40;
+/// The same, and the watchdog in continuous operation.
 const WATCHED: u8 = 0x60;
+/// The watchdog has struck: all fans are driven full until it is disabled (EMC2302) or a fan is programmed (EMC2301).
+const STRUCK: u8 = 0x80;
 /// Direct drive; range from 500 rpm; five edges (two pulses a turn); update every 400 ms as after power-up.
 const DIRECT: u8 = 0x0b;
 const FULL: u8 = 255;
@@ -58,6 +64,8 @@ impl Emc2305 {
     }
 
     /// Checks what it is and that it has outputs enough; sets the outputs' kind, the tachometers and the watchdog. Drives all fans full.
+    ///
+    /// From then on a word must pass every 4 s.
     pub async fn prepare<B: I2c>(
         &mut self,
         bus: &mut B,
@@ -78,13 +86,15 @@ impl Emc2305 {
         }
         let outputs = 0x1f_u8 >> (5 - self.fans.min(5));
         let bits = |on: bool| if on { outputs } else { 0 };
+        // One that has struck would keep hold of the drives.
+        self.device.set(bus, CONFIG, UNWATCHED).await?;
         self.device.set(bus, POLARITY, bits(self.wiring.inverted)).await?;
         self.device.set(bus, OUTPUT, bits(self.wiring.push_pull)).await?;
         self.drive_all(bus, delay, Duty::FULL).await?;
         self.device.set(bus, CONFIG, WATCHED).await
     }
 
-    /// Takes a fan over (from 0) and drives it, both read back.
+    /// Takes a fan over (from 0) and drives it, both read back. A watchdog that has struck is set again first.
     pub async fn drive<B: I2c>(
         &mut self,
         bus: &mut B,
@@ -93,6 +103,10 @@ impl Emc2305 {
         duty: Duty,
     ) -> Result<(), Error<B::Error>> {
         let base = self.base(fan)?;
+        if self.device.read_byte(bus, STATUS).await? & STRUCK != 0 {
+            self.device.set(bus, CONFIG, UNWATCHED).await?;
+            self.device.set(bus, CONFIG, WATCHED).await?;
+        }
         self.device.set(bus, base + FAN_CONFIG, DIRECT).await?;
         let (register, setting) = (base + SETTING, duty.of(FULL));
         self.device.write(bus, register, [setting]).await?;

@@ -44,17 +44,25 @@ async fn an_emc2101_that_is_none_or_does_not_obey_is_named() {
 }
 
 #[tokio::test]
-async fn an_emc2305_is_recognised_driven_full_and_watched() {
+async fn an_emc2305_is_recognised_driven_full_and_watched_also_when_its_watchdog_had_struck() {
     let lines = "> fe < 5d
         > fd < 34
+        > 20 40
+        > 20 < 40
         > 2a 00
         > 2a < 00
         > 2b 03
         > 2b < 03
+        > 24 < 80
+        > 20 40
+        > 20 < 40
+        > 20 60
+        > 20 < 60
         > 32 0b
         > 32 < 0b
         > 30 ff
         > 30 < ff
+        > 24 < 00
         > 42 0b
         > 42 < 0b
         > 40 ff
@@ -77,7 +85,7 @@ async fn an_emc2305_is_recognised_driven_full_and_watched() {
 async fn each_of_five_fans_has_registers_of_its_own() {
     for (fan, registers) in [(0, ["32", "30"]), (4, ["72", "70"])] {
         let [config, setting] = registers;
-        let lines = format!("> {config} 0b\n> {config} < 0b\n> {setting} 80\n> {setting} < 80");
+        let lines = format!("> 24 < 00\n> {config} 0b\n> {config} < 0b\n> {setting} 80\n> {setting} < 80");
         let mut bus = transcript(0x2c, &lines);
         let mut fans = Emc2305::new(0x2c, 5, Wiring::default());
         fans.drive(&mut bus, &mut Waited::default(), fan, Duty::percent(50)).await.unwrap();
@@ -87,14 +95,14 @@ async fn each_of_five_fans_has_registers_of_its_own() {
 
 #[tokio::test]
 async fn a_setting_may_lag_behind_a_start_but_not_for_ever() {
-    let mut bus = transcript(0x2c, "> 32 0b\n> 32 < 0b\n> 30 80\n> 30 < ff\n> 30 < 99\n> 30 < 80");
+    let mut bus = transcript(0x2c, "> 24 < 00\n> 32 0b\n> 32 < 0b\n> 30 80\n> 30 < ff\n> 30 < 99\n> 30 < 80");
     let mut fans = Emc2305::new(0x2c, 1, Wiring::default());
     let mut delay = Waited::default();
     fans.drive(&mut bus, &mut delay, 0, Duty::percent(50)).await.unwrap();
     assert_eq!(delay.ms, 200);
     bus.done();
 
-    let lines = "> 32 0b\n> 32 < 0b\n> 30 80\n".to_owned() + &"> 30 < 00\n".repeat(20);
+    let lines = "> 24 < 00\n> 32 0b\n> 32 < 0b\n> 30 80\n".to_owned() + &"> 30 < 00\n".repeat(20);
     let mut bus = transcript(0x2c, &lines);
     let mut delay = Waited::default();
     let error = told(fans.drive(&mut bus, &mut delay, 0, Duty::percent(50)).await);
@@ -105,7 +113,8 @@ async fn a_setting_may_lag_behind_a_start_but_not_for_ever() {
 
 #[tokio::test]
 async fn one_fan_that_does_not_obey_does_not_keep_the_others_slow() {
-    let mut bus = transcript(0x2c, "> 32 0b nak\n> 42 0b\n> 42 < 0b\n> 40 ff\n> 40 < ff");
+    let mut bus =
+        transcript(0x2c, "> 24 < 00\n> 32 0b nak\n> 24 < 00\n> 42 0b\n> 42 < 0b\n> 40 ff\n> 40 < ff");
     let mut fans = Emc2305::new(0x2c, 2, Wiring::default());
     let driven = fans.drive_all(&mut bus, &mut Waited::default(), Duty::FULL).await;
     assert!(told(driven).starts_with("EMC2305 at 0x2c: The device did not acknowledge"));

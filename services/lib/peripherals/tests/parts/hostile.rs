@@ -69,7 +69,17 @@ async fn everything(bus: &mut Replies) -> Vec<Option<Error<ErrorKind>>> {
     let mut fans = Emc2305::new(1, 5, Wiring::default());
     calls!(fans.prepare(bus, delay), fans.drive_all(bus, delay, Duty::FULL), fans.rpm(bus, 4));
     let mut rail = Tps546::new(1, SETTINGS);
-    calls!(rail.prepare(bus), rail.switch_on(bus), rail.switch_off(bus), rail.volts(bus));
+    calls!(
+        rail.prepare(bus),
+        rail.switch_on(bus),
+        rail.switch_off(bus),
+        rail.volts(bus),
+        rail.amperes(bus),
+        rail.celsius(bus),
+        rail.input_volts(bus),
+        rail.status(bus),
+        rail.set_volts(bus, 1.1)
+    );
     let mut dac = Ds4432u::new(1);
     calls!(dac.code(bus, ds4432u::Output::One), dac.set(bus, ds4432u::Output::One, ds4432u::Code::ZERO));
     let mut meter = Ina260::new(1);
@@ -118,6 +128,13 @@ async fn a_part_that_never_acknowledges_is_named_by_every_call() {
         assert!(error.bus().is_some_and(|kind| matches!(kind, ErrorKind::NoAcknowledge(_))), "{error}");
         assert!(error.to_string().contains("at 0x01"), "{error}");
     }
+}
+
+/// A task on any runtime may drive a part.
+#[test]
+fn calls_may_move_between_threads() {
+    fn sendable(_: impl Send) {}
+    sendable(everything(&mut Replies::none()));
 }
 
 proptest! {

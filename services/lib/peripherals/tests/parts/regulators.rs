@@ -66,6 +66,32 @@ async fn a_tps546_that_is_none_counts_otherwise_or_does_not_switch_is_named() {
     bus.done();
 }
 
+/// 5.0 V, 17.25 A and 48 °C as SLINEAR11; 0x4000 is an output over-current in the status.
+#[tokio::test]
+async fn a_tps546_tells_how_it_is() {
+    let mut bus = transcript(0x24, "> 88 < 80ca\n> 8c < 28da\n> 8d < 3000\n> 79 < 0040");
+    let mut rail = gamma();
+    assert_eq!(rail.input_volts(&mut bus).await.unwrap(), 5.0);
+    assert_eq!(rail.amperes(&mut bus).await.unwrap(), 17.25);
+    assert_eq!(rail.celsius(&mut bus).await.unwrap(), 48.0);
+    assert_eq!(rail.status(&mut bus).await.unwrap(), 0x4000);
+    bus.done();
+}
+
+#[tokio::test]
+async fn a_tps546_is_set_within_its_limits_only() {
+    let mut bus = transcript(0x24, "> 21 6602\n> 21 < 6602\n> 21 0002\n> 21 < 6602");
+    let mut rail = gamma();
+    rail.set_volts(&mut bus, 1.2).await.unwrap();
+    let error = told(rail.set_volts(&mut bus, 1.0).await);
+    assert_eq!(error, "TPS546D24A at 0x24: 0x21 reads back 0x0266 after 0x0200 was written");
+    for volts in [0.99, 1.26, 12.0, -1.0, f64::NAN] {
+        let set = rail.set_volts(&mut bus, volts).await;
+        assert!(matches!(set, Err(Error::OutOfRange { min: 1.0, max: 1.25, .. })), "{set:?}");
+    }
+    bus.done();
+}
+
 #[tokio::test]
 async fn a_ds4432u_pulls_a_bitaxes_rail_to_1_2_volts() {
     let mut bus = transcript(0x48, "> f8 c6\n> f8 < c6\n> f8 < c6\n> f9 < 05");
