@@ -17,6 +17,7 @@ mod port;
 mod power;
 pub mod profile;
 pub mod safe_state;
+pub mod safety;
 mod shared;
 mod status;
 mod work_path;

@@ -1,6 +1,6 @@
 use embedded_hal_async::i2c::I2c;
 
-use crate::Error;
+use crate::{Error, frame::FrameError};
 
 /// Longest data that a driver writes after a register's number.
 const MOST_DATA: usize = 4;
@@ -71,5 +71,17 @@ impl Device {
 
     pub(crate) fn other<E>(&self, got: String) -> Error<E> {
         Error::Identity { part: self.part, address: self.address, got }
+    }
+
+    pub(crate) fn absurd<E>(&self, what: &'static str, raw: u16) -> Error<E> {
+        Error::Absurd { part: self.part, address: self.address, what, raw }
+    }
+
+    pub(crate) fn out_of_range<E>(&self, unit: &'static str, wanted: f64, min: f64, max: f64) -> Error<E> {
+        Error::OutOfRange { part: self.part, address: self.address, unit, wanted, min, max }
+    }
+
+    pub(crate) fn frame<E>(&self, command: u8, error: FrameError) -> Error<E> {
+        Error::Frame { part: self.part, address: self.address, command, error }
     }
 }

@@ -9,13 +9,35 @@
 //!
 //! Which part was driven from which source: `docs/peripherals.md`.
 
+pub mod apw;
 mod device;
+pub mod ds4432u;
+pub mod dspic;
 mod duty;
-pub mod emc2101;
+pub mod eeprom;
+mod emc2101;
+pub mod emc2305;
 mod error;
+mod frame;
+pub mod guard;
+mod ina260;
+pub mod pic16;
+mod tmp451;
+pub mod tmp75;
 pub mod tps546;
 
+pub use apw::Apw;
+pub use ds4432u::Ds4432u;
+pub use dspic::Dspic;
 pub use duty::Duty;
+pub use eeprom::Eeprom;
 pub use emc2101::Emc2101;
+pub use emc2305::Emc2305;
 pub use error::Error;
+pub use frame::FrameError;
+pub use guard::Guard;
+pub use ina260::Ina260;
+pub use pic16::Pic16;
+pub use tmp75::Tmp75;
+pub use tmp451::Tmp451;
 pub use tps546::Tps546;

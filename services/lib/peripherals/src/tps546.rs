@@ -20,7 +20,11 @@ const IOUT_OC_FAULT_RESPONSE: u8 = 0x47;
 const OT_FAULT_LIMIT: u8 = 0x4f;
 const OT_FAULT_RESPONSE: u8 = 0x50;
 const VIN_OV_FAULT_LIMIT: u8 = 0x55;
+const STATUS_WORD: u8 = 0x79;
+const READ_VIN: u8 = 0x88;
 const READ_VOUT: u8 = 0x8b;
+const READ_IOUT: u8 = 0x8c;
+const READ_TEMPERATURE_1: u8 = 0x8d;
 const IC_DEVICE_ID: u8 = 0xad;
 
 const ON: u8 = 0x80;
@@ -107,7 +111,7 @@ impl Tps546 {
         self.device.write(bus, CLEAR_FAULTS, []).await?;
         // The two that a wrong voltage would come from.
         for (command, wanted) in [(VOUT_COMMAND, settings.volts), (VOUT_MAX, settings.max_volts)] {
-            let got = u16::from_le_bytes(self.device.read(bus, command).await?);
+            let got = self.word(bus, command).await?;
             self.device.taken(command, counts(wanted), got)?;
         }
         Ok(())
@@ -117,10 +121,45 @@ impl Tps546 {
         self.device.set(bus, OPERATION, ON).await
     }
 
+    /// Changes the output within the limits of [`Settings`], and reads the command back. Errors with [`Error::OutOfRange`], and sends nothing, outside of them.
+    pub async fn set_volts<B: I2c>(&mut self, bus: &mut B, volts: f64) -> Result<(), Error<B::Error>> {
+        let Settings { min_volts, max_volts, .. } = self.settings;
+        // Not `contains`: a NaN must not pass.
+        if !(volts >= min_volts && volts <= max_volts) {
+            return Err(self.device.out_of_range("V", volts, min_volts, max_volts));
+        }
+        self.device.write(bus, VOUT_COMMAND, counts(volts).to_le_bytes()).await?;
+        let got = self.word(bus, VOUT_COMMAND).await?;
+        self.device.taken(VOUT_COMMAND, counts(volts), got)
+    }
+
+    /// Input, as measured.
+    pub async fn input_volts<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
+        Ok(value(self.word(bus, READ_VIN).await?))
+    }
+
+    /// Output current, as measured.
+    pub async fn amperes<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
+        Ok(value(self.word(bus, READ_IOUT).await?))
+    }
+
+    /// The regulator's own temperature.
+    pub async fn celsius<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
+        Ok(value(self.word(bus, READ_TEMPERATURE_1).await?))
+    }
+
+    /// Why it is off, or what is about to switch it off: STATUS_WORD, PMBus 1.3 part II §17.2. 0 while it is on and well.
+    pub async fn status<B: I2c>(&mut self, bus: &mut B) -> Result<u16, Error<B::Error>> {
+        self.word(bus, STATUS_WORD).await
+    }
+
     /// As measured.
     pub async fn volts<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
-        let raw = u16::from_le_bytes(self.device.read(bus, READ_VOUT).await?);
-        Ok(f64::from(raw) / COUNTS_PER_VOLT)
+        Ok(f64::from(self.word(bus, READ_VOUT).await?) / COUNTS_PER_VOLT)
+    }
+
+    async fn word<B: I2c>(&self, bus: &mut B, command: u8) -> Result<u16, Error<B::Error>> {
+        Ok(u16::from_le_bytes(self.device.read(bus, command).await?))
     }
 }
 
@@ -146,6 +185,13 @@ fn linear11(value: f64) -> u16 {
     u16::from(exponent as u8 & 0x1f) << 11 | mantissa.round() as u16
 }
 
+/// SLINEAR11: mantissa of eleven bits, exponent of five, both in two's complement.
+fn value(word: u16) -> f64 {
+    let mantissa = (word << 5) as i16 >> 5;
+    let exponent = word as i16 >> 11;
+    f64::from(mantissa) * f64::from(exponent).exp2()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,9 +201,9 @@ mod tests {
     fn numbers_are_written_as_the_part_itself_writes_them() {
         assert_eq!(counts(1.2), 0x0266);
         assert_eq!(linear11(650.0), 0x028a);
-        let value =
-            |word: u16| f64::from(word & 0x7ff) * 2f64.powi(i32::from(((word >> 11) as i8) << 3 >> 3));
         assert_eq!(value(0xc840), 0.5);
+        assert_eq!(value(0x07ff), -1.0);
+        assert_eq!(value(0x0c00), -2048.0);
         for volts in [0.25, 0.5, 4.8, 6.5, 30.0, 105.0, 1500.0] {
             let error = (value(linear11(volts)) - volts).abs() / volts;
             assert!(error < 0.001, "{volts}");
