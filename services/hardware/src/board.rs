@@ -194,6 +194,11 @@ impl Board {
         looked.unwrap_or_else(|silent| Sample { silent: Some(silent.to_string()), ..Default::default() })
     }
 
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and the regulator holds it against them again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        self.rail.set_volts(&mut self.controller, volts).await
+    }
+
     async fn look(&mut self) -> Result<Sample, BoardError> {
         Ok(Sample {
             silent: None,

@@ -10,6 +10,7 @@ mod chain;
 mod doors;
 mod machine;
 mod notify;
+mod orders;
 mod poll;
 mod port;
 mod power;
@@ -18,13 +19,14 @@ pub mod safe_state;
 mod status;
 mod work_path;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
 pub use doors::Doors;
 use machine::Machine;
+use orders::{Limits, Orders};
 use profile::Profile;
 use status::Status;
 use work_path::WorkPath;
@@ -41,10 +43,11 @@ const HOLDERS: usize = 4;
 pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.chain.len() as u8);
+    let orders = Arc::new(Orders::new(Limits::of(profile)));
     let (sender, mut holders) = mpsc::channel(HOLDERS);
-    let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
+    let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let mut machine = Machine::new(profile, &path, &status);
+    let mut machine = Machine::new(profile, &path, &orders, &status);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::{
     board::{Board, SafeState},
     chain, notify,
+    orders::Orders,
     power::{Fault, Judge},
     profile::Profile,
     status::{Stage, Status},
@@ -25,10 +26,13 @@ use crate::{
 
 /// A machine that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
+/// However often another voltage is asked for, the regulator is not told more often than this.
+const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
     path: &'a WorkPath,
+    orders: &'a Orders,
     status: &'a Status,
     board: Option<Board>,
     said_ready: bool,
@@ -36,8 +40,13 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(profile: &'a Profile, path: &'a WorkPath, status: &'a Status) -> Self {
-        Self { profile, path, status, board: None, said_ready: false, faults_in_a_row: 0 }
+    pub(crate) fn new(
+        profile: &'a Profile,
+        path: &'a WorkPath,
+        orders: &'a Orders,
+        status: &'a Status,
+    ) -> Self {
+        Self { profile, path, orders, status, board: None, said_ready: false, faults_in_a_row: 0 }
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
@@ -87,7 +96,7 @@ impl<'a> Machine<'a> {
         if !std::mem::replace(&mut self.said_ready, true) {
             notify::ready();
         }
-        let (profile, path, status) = (self.profile, self.path, self.status);
+        let (profile, path, orders, status) = (self.profile, self.path, self.orders, self.status);
         let board = self.board()?;
         status.stage(Stage::Fans);
         board.prepare().await?;
@@ -102,10 +111,11 @@ impl<'a> Machine<'a> {
         }
         status.stage(Stage::Power);
         board.power_up(profile).await?;
+        orders.volts_are(0, profile.rail.volts);
         tokio::select! {
             biased;
-            fault = watch(profile, board, status) => fault,
-            fault = run_chains(profile, path, status) => fault,
+            fault = watch(profile, board, orders, status) => fault,
+            fault = run_chains(profile, path, orders, status) => fault,
         }
     }
 
@@ -126,7 +136,7 @@ impl<'a> Machine<'a> {
         } else {
             error!(target: "adit_hardware", reason = %reason, retry_ms = pause_ms, "fault");
         }
-        self.status.fault(&reason);
+        self.status.fault(fault, &reason);
         self.stay_safe(Duration::from_millis(pause_ms), state.reached()).await;
     }
 
@@ -152,24 +162,51 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Looks at the powered machine until something is wrong with it.
-async fn watch(profile: &Profile, board: &mut Board, status: &Status) -> Result<Infallible, Fault> {
+/// Looks at the powered machine until something is wrong with it; between the looks the rail is told what is asked for.
+async fn watch(
+    profile: &Profile,
+    board: &mut Board,
+    orders: &Orders,
+    status: &Status,
+) -> Result<Infallible, Fault> {
     let began = Instant::now();
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
     let mut judge = Judge::new(profile);
+    let mut told = profile.rail.volts;
     loop {
         let sample = board.sample().await;
         status.sample(&sample);
         judge.look(&sample, began.elapsed().as_millis() as u64)?;
-        sleep(interval).await;
+        let pause = sleep(interval);
+        tokio::pin!(pause);
+        loop {
+            let volts = orders.volts(0);
+            if volts != told {
+                board.set_volts(volts).await?;
+                told = volts;
+                orders.volts_are(0, volts);
+                status.update(|told| told.machine.boards[0].target_volts = volts);
+                info!(target: "adit_hardware", volts, "rail");
+                sleep(BETWEEN_VOLTAGES).await;
+            }
+            tokio::select! {
+                () = &mut pause => break,
+                () = orders.rail_changed(0) => {}
+            }
+        }
     }
 }
 
 /// All chains at once; ends with the first that is given up, for they share a rail.
-async fn run_chains(profile: &Profile, path: &WorkPath, status: &Status) -> Result<Infallible, Fault> {
+async fn run_chains(
+    profile: &Profile,
+    path: &WorkPath,
+    orders: &Orders,
+    status: &Status,
+) -> Result<Infallible, Fault> {
     let mut chains: Vec<_> = (0..)
         .zip(&profile.chain)
-        .map(|(index, chain)| (index, Box::pin(chain::run(index, chain, path, status))))
+        .map(|(index, chain)| (index, Box::pin(chain::run(index, chain, path, orders, status))))
         .collect();
     poll_fn(|context| {
         for (index, chain) in &mut chains {

@@ -102,6 +102,18 @@ impl Tps546 {
         self.operate(bus, ON).await
     }
 
+    /// Another output voltage, read back.
+    pub(super) async fn set_volts(&mut self, bus: &mut BitaxeRaw, volts: f64) -> Result<(), BoardError> {
+        let (address, written) = (self.rail.address, counts(volts));
+        bus.write(address, VOUT_COMMAND, &written.to_le_bytes()).await?;
+        let got = u16::from_le_bytes(bus.read(address, VOUT_COMMAND).await?);
+        if got == written {
+            Ok(())
+        } else {
+            Err(BoardError::NotTaken { address, register: VOUT_COMMAND, written, got })
+        }
+    }
+
     /// As measured.
     pub(super) async fn volts(&mut self, bus: &mut BitaxeRaw) -> Result<f64, BoardError> {
         let raw = u16::from_le_bytes(bus.read(self.rail.address, READ_VOUT).await?);
