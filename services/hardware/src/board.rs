@@ -235,6 +235,13 @@ impl Board {
         Ok(Sample { silent: None, rail_volts, fans, sensors })
     }
 
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => rail.set_volts(volts).await,
+            None => Err(BoardError::Undriven("supply's voltage")),
+        }
+    }
+
     /// Nothing here can drive these parts: the board is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
         let rail = self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"));

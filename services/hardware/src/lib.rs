@@ -11,6 +11,7 @@ mod chain;
 mod doors;
 mod machine;
 mod notify;
+mod orders;
 mod parts;
 mod poll;
 mod port;
@@ -22,14 +23,15 @@ mod shared;
 mod status;
 mod work_path;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
 use bus::Claim;
 pub use doors::Doors;
-use machine::Machine;
+use machine::{Links, Machine};
+use orders::{Limits, Orders};
 use profile::Profile;
 use status::Status;
 use work_path::WorkPath;
@@ -42,7 +44,8 @@ const HOLDERS: usize = 4;
 /// What keeps the machine, then each of its boards, from power whatever they say: keys that nobody has confirmed, parts that are not driven. Touches nothing.
 pub fn refusals(profile: &Profile) -> Vec<String> {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
-    Machine::new(profile, &path, &status, Claim::Alone).refusals()
+    let orders = Orders::new(Limits::of(profile));
+    Machine::new(profile, Links { path: &path, orders: &orders, status: &status }, Claim::Alone).refusals()
 }
 
 /// Drives the machine until `stop`, then brings it into its safe state.
@@ -52,10 +55,12 @@ pub fn refusals(profile: &Profile) -> Vec<String> {
 pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
+    let orders = Arc::new(Orders::new(Limits::of(profile)));
     let (sender, mut holders) = mpsc::channel(HOLDERS);
-    let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
+    let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let mut machine = Machine::new(profile, &path, &status, Claim::Alone);
+    let links = Links { path: &path, orders: &orders, status: &status };
+    let mut machine = Machine::new(profile, links, Claim::Alone);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),

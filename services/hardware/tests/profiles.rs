@@ -187,12 +187,12 @@ fn jobs_come_no_faster_than_the_line_takes_them() {
     let text = std::fs::read_to_string(format!("{SHIPPED}/bench-bm1397.toml")).unwrap();
     let line = text.lines().position(|line| line == "job_interval_us = 200_000").unwrap() + 1;
     let wrong = |from: &str, to: &str| Profile::parse(&text.replace(from, to)).unwrap_err();
-    let what = "job_interval_us: a job each 243 µs, but one takes 243 µs at 6250000 baud";
-    assert_eq!(wrong("us = 200_000", "us = 243"), (line, what.into()));
+    let what = "job_interval_us: a job each 242 µs at 675 MHz, but one takes 243 µs at 6250000 baud";
+    assert_eq!(wrong("us = 200_000", "us = 252"), (line, what.into()));
     let computed = text.replace("job_interval_us = 200_000\n", "");
     assert!(Profile::parse(&computed).is_ok());
     let slow = computed.replace("baud = 6_250_000", "baud = 3_125_000");
-    let what = "job_interval_us: a job each 453 µs, but one takes 486 µs at 3125000 baud";
+    let what = "job_interval_us: a job each 436 µs at 675 MHz, but one takes 486 µs at 3125000 baud";
     assert_eq!(Profile::parse(&slow).unwrap_err().1, what, "nine tenths of what the chips take");
     let what = "baud: 12000000 is not 25 MHz / (8 · n): 3125000, 1562500, 1041666, …, 115740, or 6250000";
     assert_eq!(wrong("baud = 6_250_000", "baud = 12_000_000").1, what);
