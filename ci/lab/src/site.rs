@@ -177,8 +177,19 @@ impl Rig {
 
     /// Plugs the network cable in or pulls it.
     pub async fn cable(&self, plugged: bool) -> Result<()> {
-        let order =
-            serde_json::json!({ "execute": "set_link", "arguments": { "name": "net", "up": plugged } });
+        self.machine(
+            serde_json::json!({ "execute": "set_link", "arguments": { "name": "net", "up": plugged } }),
+        )
+        .await
+    }
+
+    /// Presses the unit's reset button.
+    pub async fn reset(&self) -> Result<()> {
+        self.machine(serde_json::json!({ "execute": "system_reset" })).await
+    }
+
+    /// Gives QEMU an order.
+    async fn machine(&self, order: serde_json::Value) -> Result<()> {
         let talk = async {
             let mut stream = BufReader::new(UnixStream::connect(&self.monitor).await?);
             let mut line = String::new();

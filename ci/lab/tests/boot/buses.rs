@@ -112,12 +112,12 @@ fn board(serial: &str) -> (Device, UnixStream) {
 }
 
 /// Waits until the agent can be asked.
-async fn ready(rig: &Rig) {
+async fn ready(rig: &Rig, cursor: usize) {
     let ready = |event: &Event| match event {
         Event::Service { name, state, .. } => (name == "agent" && state == "ready").then_some(()),
         _ => None,
     };
-    rig.unit.wait_event(0, BOOT * 2, "the agent", ready).await.unwrap();
+    rig.unit.wait_event(cursor, BOOT * 2, "the agent", ready).await.unwrap();
     // Ready when it is started: it may not have opened its port yet.
     while rig.agent("ping").await.is_err() {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -144,7 +144,7 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
     let buses = Buses { i2c: vec![parts.clone()], gpio: vec![lines.clone()], usb_ports: 2 };
     let disk = Disk::fresh(images, None);
     let rig = disk.boot_with_buses(images, &buses);
-    ready(&rig).await;
+    ready(&rig, 0).await;
     let ask = async |order: &str| rig.agent(order).await.unwrap();
 
     // I²C: temperature, a limit written and read back, nobody at another address.
@@ -202,5 +202,18 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
     let (again, _chips) = board("first");
     rig.ports.usb[0].plug(again).unwrap();
     until(&rig, "usb", |answer| answer.contains("ttyACM0 00 c0de:cafe OSMU Bitaxe first")).await;
+
+    // A reset: the unit lets go of its lines, and finds everything again.
+    ask("gpio set 0 0 1").await;
+    assert_eq!(lines.0.lock().unwrap()[RESET], Some(true));
+    let cursor = rig.unit.now();
+    rig.reset().await.unwrap();
+    ready(&rig, cursor).await;
+    assert_eq!(lines.0.lock().unwrap()[RESET], None);
+    assert_eq!(ask("i2c read 0 48 00 2").await, "ok 3340");
+    let ports = |answer: &str| {
+        answer.matches("OSMU Bitaxe first").count() + answer.matches("OSMU Bitaxe second").count()
+    };
+    until(&rig, "usb", |answer| ports(answer) == 4).await;
     rig.stop().await;
 }
