@@ -7,7 +7,11 @@
 //! * `memory`: resident memory of every process, KiB, and what it took of the processor, ms; `ok NAME ANONYMOUS FILE SHARED PROCESSOR, NAME …`
 //! * `ping`: `ok`
 //!
+//! and what [`buses`] lists, of the unit's I²C, GPIO and USB.
+//!
 //! Anything else: `error …`.
+
+mod buses;
 
 use std::{fs, io::Read, os::fd::AsFd};
 
@@ -24,6 +28,7 @@ fn main() -> Result<()> {
     let port = adit_sys::tty::open(&port, 115_200).context(port)?;
     let mut port = fs::File::from(port);
     let mut line = Vec::new();
+    let mut held = buses::Held::default();
     loop {
         wait(&port, PollFlags::IN)?;
         let mut bytes = [0; 64];
@@ -40,13 +45,13 @@ fn main() -> Result<()> {
             }
             let order = String::from_utf8_lossy(&line).into_owned();
             line.clear();
-            let answer = obey(order.trim()).unwrap_or_else(|error| format!("error {error:#}"));
+            let answer = obey(order.trim(), &mut held).unwrap_or_else(|error| format!("error {error:#}"));
             write(&mut port, &format!("{answer}\n"))?;
         }
     }
 }
 
-fn obey(order: &str) -> Result<String> {
+fn obey(order: &str, held: &mut buses::Held) -> Result<String> {
     let words: Vec<&str> = order.split_ascii_whitespace().collect();
     match words[..] {
         ["ping"] => Ok("ok".into()),
@@ -63,7 +68,8 @@ fn obey(order: &str) -> Result<String> {
             }
             Ok(format!("ok {}", found.len()))
         }
-        _ => bail!("orders are: ping, memory, pids NAME, signal NAME NUMBER"),
+        ["i2c" | "gpio" | "usb" | "tty", ..] => buses::obey(&words, held),
+        _ => bail!("orders are: ping, memory, pids NAME, signal NAME NUMBER, i2c …, gpio …, usb, tty …"),
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Measured;
 use crate::{
     budgets::{Bench, Figure},
+    buses::Buses,
     images::Images,
     site::{Backend, Effort, Rig, RigInputs},
 };
@@ -68,6 +69,7 @@ pub(super) async fn measure(mine: Duration) -> Result<Measured> {
         disk: &disk,
         folder: work.path(),
         extra: &[],
+        buses: &Buses::default(),
         hurry_bits: 0,
     })?;
     let answer = ask(&rig, &backend, mine).await;
