@@ -3,7 +3,8 @@
 //! Request: length (u16 LE, all bytes), id, bus 0, page, command, data. Answer: length of the data (u16 LE), id, data;
 //! on an error the data are `FF` and a code. Source: bitaxeorg/bitaxe-raw, `PROTOCOL.md` of 256foundation/mujina.
 
-use crate::machine::{Machine, Nak};
+use crate::device::Nak;
+use crate::machine::Machine;
 
 /// Least and most bytes of a request: the fixed part, and the firmware's buffer.
 const SHORTEST: usize = 6;
@@ -16,7 +17,6 @@ const GPIO: u8 = 0x06;
 const ADC: u8 = 0x07;
 const LED: u8 = 0x08;
 
-const ASIC_RESET_PIN: u8 = 0;
 /// Answers millivolts, u16 LE (assumed: no capture of it is published).
 const READ_VDD: u8 = 0x50;
 
@@ -82,20 +82,24 @@ impl Board {
 
 /// From the bus number on.
 fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
+    let bus = &mut machine.buses()[0];
     match *request {
         [0, I2C, 0x10, _, _, _, _] => Ok(vec![]), // bus frequency: the model has none
         [0, I2C, 0x20, address, ref bytes @ ..] => {
-            machine.i2c_write(address, bytes)?;
+            bus.write(address, bytes)?;
             Ok(vec![])
         }
-        [0, I2C, 0x30, address, count] => Ok(machine.i2c_read(address, count.into())?),
+        [0, I2C, 0x30, address, count] => Ok(bus.read(address, count.into())?),
         [0, I2C, 0x40, address, ref bytes @ .., count] => {
-            machine.i2c_write(address, bytes)?;
-            Ok(machine.i2c_read(address, count.into())?)
+            bus.write(address, bytes)?;
+            Ok(bus.read(address, count.into())?)
         }
-        [0, GPIO, ASIC_RESET_PIN] => Ok(vec![u8::from(!machine.reset_held())]),
-        [0, GPIO, ASIC_RESET_PIN, level] => {
-            machine.hold_reset(level == 0);
+        [0, GPIO, pin] => {
+            machine.lines().level(pin.into()).map(|level| vec![u8::from(level)]).ok_or(Failure::Invalid)
+        }
+        [0, GPIO, pin, level] => {
+            let driven = machine.lines().host_drives(pin.into(), Some(level != 0));
+            driven.map_err(|_| Failure::Invalid)?;
             Ok(vec![u8::from(level != 0)])
         }
         [0, ADC, READ_VDD] => Ok((machine.rail_millivolts() as u16).to_le_bytes().to_vec()),

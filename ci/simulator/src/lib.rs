@@ -9,15 +9,19 @@
 //! silent, a panic on input, unbounded memory, a busy wait.
 
 mod board;
+mod bus;
 mod chip;
 mod clock;
 mod control;
+mod device;
 mod endpoint;
 mod events;
 mod fault;
+mod gpio;
 mod hasher;
 mod line;
 mod machine;
+mod ports;
 mod random;
 mod search;
 mod shared;
@@ -30,9 +34,12 @@ pub use chip::{
     BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Chain, Cores, Effect, Model, NonceLayout, NonceSpace,
     Sweeping, TicketMask, UnknownModel,
 };
+pub use device::Nak;
 pub use endpoint::{Endpoint, EndpointError, OpenError};
 pub use events::{Event, Events, Record};
 pub use fault::{Arguments, Fault, FaultError};
+pub use gpio::{Driver, Edge, Line, LineError};
+pub use ports::{GpioPort, I2cPort};
 pub use search::{ChipWork, Found, Position, Sweep, Work};
 pub use simulator::{Config, Handle, Simulator};
 pub use state::{Celsius, ChainState, Fan, Rail, State};

@@ -1,13 +1,12 @@
 //! The machine around the chips: regulator, fan, heat, reset line, and the I²C bus on which the host finds them.
 //! First-order models, enough that a driver's reactions can be watched in real time.
 
-mod emc2101;
-mod linear11;
-mod tps546;
-
+use crate::bus::I2cBus;
+use crate::device::emc2101::Emc2101;
+use crate::device::tps546::Tps546;
+use crate::device::{Device, Nak};
 use crate::fault::Faults;
-use emc2101::Emc2101;
-use tps546::Tps546;
+use crate::gpio::{Driver, Lines};
 
 /// EMC2101 fan controller.
 pub(crate) const FAN_ADDRESS: u8 = 0x4C;
@@ -37,9 +36,30 @@ const BOARD_SECONDS: f64 = 20.0;
 /// After reset is released, the first readings of the chip's diode are void (seen on the real board).
 const DIODE_SETTLES_SECONDS: f64 = 0.3;
 
-/// No device answered, or it refused a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Nak;
+/// What hangs on the bus of a Bitaxe.
+pub(crate) enum Part {
+    Fan(Emc2101),
+    Regulator(Tps546),
+}
+
+impl Part {
+    fn device(&mut self) -> &mut dyn Device {
+        match self {
+            Self::Fan(part) => part,
+            Self::Regulator(part) => part,
+        }
+    }
+}
+
+impl Device for Part {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
+        self.device().write(bytes)
+    }
+
+    fn read(&mut self, count: usize) -> Result<Vec<u8>, Nak> {
+        self.device().read(count)
+    }
+}
 
 /// What the chips do, as far as it makes heat.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,43 +69,64 @@ pub(crate) struct Load {
 }
 
 pub(crate) struct Machine {
-    regulator: Tps546,
-    fan: Emc2101,
+    bus: I2cBus<Part>,
+    lines: Lines,
+    reset: usize,
+    /// Share of full drive of the fan.
+    drive: f64,
+    commanded_millivolts: f64,
     rail_millivolts: f64,
     rpm: f64,
     watts: f64,
     chip_celsius: f64,
     board_celsius: f64,
-    reset_held: bool,
     seconds_since_release: f64,
 }
 
 impl Machine {
     /// As it is just after the mains came on: rail off, fan at rest, reset held.
     pub(crate) fn new() -> Self {
+        let mut lines = Lines::default();
+        let reset = lines.add("reset", Driver::Host, false);
         Self {
-            regulator: Tps546::new(),
-            fan: Emc2101::new(),
+            bus: I2cBus::new([
+                (FAN_ADDRESS, Part::Fan(Emc2101::new())),
+                (REGULATOR_ADDRESS, Part::Regulator(Tps546::new())),
+            ]),
+            lines,
+            reset,
+            drive: 0.0,
+            commanded_millivolts: 0.0,
             rail_millivolts: 0.0,
             rpm: 0.0,
             watts: 0.0,
             chip_celsius: AMBIENT_CELSIUS,
             board_celsius: AMBIENT_CELSIUS,
-            reset_held: true,
             seconds_since_release: 0.0,
         }
     }
 
     /// Lets `seconds` pass.
     pub(crate) fn advance(&mut self, seconds: f64, load: Load, faults: &Faults) {
-        let target = if faults.rail_stuck_off { 0.0 } else { self.regulator.target_millivolts() };
+        let mut target = 0.0;
+        for mounted in &self.bus.parts {
+            match &mounted.part {
+                Part::Fan(fan) => self.drive = fan.drive(),
+                Part::Regulator(regulator) => {
+                    self.commanded_millivolts = regulator.commanded_millivolts();
+                    target = regulator.target_millivolts();
+                }
+            }
+        }
+        if faults.rail_stuck_off {
+            target = 0.0;
+        }
         let step = RAIL_MILLIVOLTS_PER_MS * seconds * 1000.0;
         self.rail_millivolts += (target - self.rail_millivolts).clamp(-step, step);
 
-        let drive = self.fan.drive();
-        let turns = drive >= FAN_STARTS_AT && !faults.fan_stopped;
+        let turns = self.drive >= FAN_STARTS_AT && !faults.fan_stopped;
         self.rpm =
-            approach(self.rpm, if turns { FULL_RPM * drive } else { 0.0 }, seconds, FAN_SPIN_UP_SECONDS);
+            approach(self.rpm, if turns { FULL_RPM * self.drive } else { 0.0 }, seconds, FAN_SPIN_UP_SECONDS);
 
         let volts = self.rail_millivolts / 1000.0;
         let clock = if load.hashing { load.mhz / 525.0 } else { 0.0 };
@@ -102,13 +143,20 @@ impl Machine {
             if self.chips_run() { self.seconds_since_release + seconds } else { 0.0 };
         let diode = (self.seconds_since_release >= DIODE_SETTLES_SECONDS).then(|| self.chip_celsius(faults));
         let tach = if faults.tach_silent { 0.0 } else { self.rpm };
-        self.fan.sense(self.board_celsius(faults), diode, tach);
-        self.regulator.sense(self.rail_millivolts, self.watts, self.board_celsius(faults) + 8.0);
+        let board = self.board_celsius(faults);
+        for mounted in &mut self.bus.parts {
+            match &mut mounted.part {
+                Part::Fan(fan) => fan.sense(board, diode, tach),
+                Part::Regulator(regulator) => {
+                    regulator.sense(self.rail_millivolts, self.watts, board + 8.0);
+                }
+            }
+        }
     }
 
     /// Chips have voltage and are out of reset.
     pub(crate) fn chips_run(&self) -> bool {
-        self.rail_on() && !self.reset_held
+        self.rail_on() && !self.reset_held()
     }
 
     pub(crate) fn rail_on(&self) -> bool {
@@ -120,11 +168,11 @@ impl Machine {
     }
 
     pub(crate) fn commanded_millivolts(&self) -> u32 {
-        self.regulator.commanded_millivolts().round() as u32
+        self.commanded_millivolts.round() as u32
     }
 
     pub(crate) fn fan_percent(&self) -> u32 {
-        (self.fan.drive() * 100.0).round() as u32
+        (self.drive * 100.0).round() as u32
     }
 
     pub(crate) fn rpm(&self) -> u32 {
@@ -144,31 +192,15 @@ impl Machine {
     }
 
     pub(crate) fn reset_held(&self) -> bool {
-        self.reset_held
+        self.lines.level(self.reset) == Some(false)
     }
 
-    pub(crate) fn hold_reset(&mut self, held: bool) {
-        self.reset_held = held;
+    pub(crate) fn buses(&mut self) -> &mut [I2cBus<Part>] {
+        std::slice::from_mut(&mut self.bus)
     }
 
-    /// A write transaction on the bus.
-    pub(crate) fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), Nak> {
-        match address {
-            FAN_ADDRESS => self.fan.write(bytes),
-            REGULATOR_ADDRESS => self.regulator.write(bytes),
-            _ => Err(Nak),
-        }
-    }
-
-    /// A read transaction; what a device has no byte for reads as ones.
-    pub(crate) fn i2c_read(&mut self, address: u8, count: usize) -> Result<Vec<u8>, Nak> {
-        let mut bytes = match address {
-            FAN_ADDRESS => self.fan.read(),
-            REGULATOR_ADDRESS => self.regulator.read(),
-            _ => Err(Nak),
-        }?;
-        bytes.resize(count, 0xFF);
-        Ok(bytes)
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
     }
 }
 

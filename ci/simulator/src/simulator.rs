@@ -6,6 +6,7 @@ use crate::control::Control;
 use crate::endpoint::{Endpoint, OpenError, Port};
 use crate::events::Events;
 use crate::fault::Fault;
+use crate::ports::{GpioPort, I2cPort};
 use crate::shared::Shared;
 use crate::state::State;
 use crate::world::World;
@@ -132,6 +133,21 @@ impl Handle {
         self.shared.change(|world| world.fault(fault));
     }
 
+    /// How many I²C buses the machine has.
+    pub fn i2c_buses(&self) -> usize {
+        self.shared.change(|world| world.i2c_buses())
+    }
+
+    /// An I²C bus of the machine, from 0; nobody answers on one that is not there.
+    pub fn i2c(&self, bus: usize) -> I2cPort {
+        I2cPort::new(self.shared.clone(), bus)
+    }
+
+    /// The lines between control board and machine.
+    pub fn gpio(&self) -> GpioPort {
+        GpioPort::new(self.shared.clone())
+    }
+
     /// False once somebody asked on the control port for the end.
     pub fn is_running(&self) -> bool {
         !self.shared.stopped()
@@ -146,6 +162,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.stop();
+        self.shared.change(|world| world.lines().end());
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so itself.
             thread.join().ok();

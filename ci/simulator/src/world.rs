@@ -4,8 +4,10 @@
 use crate::board::{Board, Step};
 use crate::chip::{Chain, Effect};
 use crate::clock;
+use crate::device::Nak;
 use crate::events::{Event, Events, Ring};
 use crate::fault::{Fault, Faults};
+use crate::gpio::{LineError, Lines};
 use crate::line::Timing;
 use crate::machine::{Load, Machine};
 use crate::random::Random;
@@ -82,6 +84,7 @@ pub(crate) struct World {
     work_version: u64,
     power_serial: u64,
     rail_on: bool,
+    reset_held: bool,
     fan_percent: u32,
     too_hot: bool,
     warned: BTreeSet<&'static str>,
@@ -108,6 +111,7 @@ impl World {
             work_version: 0,
             power_serial: 0,
             rail_on: false,
+            reset_held: true,
             fan_percent: 0,
             too_hot: false,
             warned: BTreeSet::new(),
@@ -141,6 +145,11 @@ impl World {
             self.rail_on = self.machine.rail_on();
             info!(on = self.rail_on, millivolts = self.machine.rail_millivolts(), "rail");
             self.ring.push(Event::Rail { on: self.rail_on });
+        }
+        if self.machine.reset_held() != self.reset_held {
+            self.reset_held = self.machine.reset_held();
+            info!(held = self.reset_held, "reset");
+            self.ring.push(Event::Reset { held: self.reset_held });
         }
         if self.machine.fan_percent() != self.fan_percent {
             self.fan_percent = self.machine.fan_percent();
@@ -299,12 +308,7 @@ impl World {
         self.board.push(bytes, now_ns);
         let mut answers = Vec::new();
         loop {
-            let held = self.machine.reset_held();
             let step = self.board.step(&mut self.machine);
-            if self.machine.reset_held() != held {
-                info!(held = !held, "reset");
-                self.ring.push(Event::Reset { held: !held });
-            }
             self.notice_changes();
             match step {
                 Step::Wait => return answers,
@@ -312,6 +316,41 @@ impl World {
                 Step::Malformed => self.protocol_error("board: impossible request length"),
             }
         }
+    }
+
+    /// A transfer on a bus; nobody answers on a bus that is not there.
+    pub(crate) fn i2c(
+        &mut self,
+        bus: usize,
+        address: u8,
+        write: &[u8],
+        read: usize,
+        now_ns: u64,
+    ) -> Result<Vec<u8>, Nak> {
+        self.tick(now_ns);
+        let answer = self.machine.buses().get_mut(bus).ok_or(Nak)?.transfer(address, write, read);
+        self.notice_changes();
+        answer
+    }
+
+    pub(crate) fn i2c_buses(&mut self) -> usize {
+        self.machine.buses().len()
+    }
+
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        self.machine.lines()
+    }
+
+    pub(crate) fn drive_line(
+        &mut self,
+        line: usize,
+        level: Option<bool>,
+        now_ns: u64,
+    ) -> Result<(), LineError> {
+        self.tick(now_ns);
+        self.machine.lines().host_drives(line, level)?;
+        self.notice_changes();
+        Ok(())
     }
 
     fn protocol_error(&mut self, what: &'static str) {

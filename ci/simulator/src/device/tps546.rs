@@ -1,6 +1,6 @@
 //! TPS546D24A: the core regulator, over PMBus. Commands and formats: TI data sheet SLUSDC9, PMBus 1.3 part II.
 
-use super::{Nak, linear11};
+use super::{Device, Nak, linear11, padded};
 
 mod command {
     pub(super) const OPERATION: u8 = 0x01;
@@ -83,7 +83,7 @@ const SETTINGS: [(u8, u8, u16); 42] = [
     (0xEE, 2, 0),
 ];
 
-pub(super) struct Tps546 {
+pub(crate) struct Tps546 {
     /// Values of `SETTINGS`, in its order.
     values: [u16; SETTINGS.len()],
     pointer: u8,
@@ -95,7 +95,7 @@ pub(super) struct Tps546 {
 }
 
 impl Tps546 {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             values: SETTINGS.map(|(_, _, value)| value),
             pointer: 0,
@@ -112,7 +112,7 @@ impl Tps546 {
     }
 
     /// What VOUT_COMMAND asks for, within VOUT_MIN and VOUT_MAX.
-    pub(super) fn commanded_millivolts(&self) -> f64 {
+    pub(crate) fn commanded_millivolts(&self) -> f64 {
         let counts = self.get(command::VOUT_COMMAND).min(self.get(command::VOUT_MAX));
         f64::from(counts.max(self.get(command::VOUT_MIN))) * 1000.0 / COUNTS_PER_VOLT
     }
@@ -124,16 +124,56 @@ impl Tps546 {
     }
 
     /// Where the output goes.
-    pub(super) fn target_millivolts(&self) -> f64 {
+    pub(crate) fn target_millivolts(&self) -> f64 {
         if self.on() { self.commanded_millivolts() } else { 0.0 }
     }
 
-    pub(super) fn sense(&mut self, millivolts: f64, watts: f64, celsius: f64) {
+    pub(crate) fn sense(&mut self, millivolts: f64, watts: f64, celsius: f64) {
         (self.volts, self.watts, self.celsius) = (millivolts / 1000.0, watts, celsius);
     }
 
+    /// PMBus STATUS_WORD: bit 15 VOUT, bit 11 power not good, bit 6 off, bit 1 CML.
+    fn status_word(&self) -> u16 {
+        let good = self.volts * 1000.0 >= 0.9 * self.commanded_millivolts();
+        u16::from(self.status_vout != 0) << 15
+            | u16::from(!good) << 11
+            | u16::from(!self.on()) << 6
+            | u16::from(self.status_cml != 0) << 1
+    }
+
+    /// The data of the command that was sent last.
+    fn answer(&mut self) -> Result<Vec<u8>, Nak> {
+        let word = |value: u16| Ok(value.to_le_bytes().to_vec());
+        match self.pointer {
+            command::VOUT_MODE => Ok(vec![0x97]),
+            command::STATUS_BYTE => Ok(vec![self.status_word() as u8]),
+            command::STATUS_WORD => word(self.status_word()),
+            command::STATUS_VOUT => Ok(vec![self.status_vout]),
+            command::STATUS_CML => Ok(vec![self.status_cml]),
+            0x7B..=0x7D | 0x7F | 0x80 => Ok(vec![0]),
+            command::READ_VIN => word(linear11::encode(INPUT_VOLTS)),
+            command::READ_VOUT => word((self.volts * COUNTS_PER_VOLT).round() as u16),
+            command::READ_IOUT => {
+                word(linear11::encode(if self.volts > 0.1 { self.watts / self.volts } else { 0.0 }))
+            }
+            command::READ_TEMPERATURE_1 => word(linear11::encode(self.celsius)),
+            0x98 => Ok(vec![0x33]),
+            command::IC_DEVICE_ID => Ok([&[DEVICE_ID.len() as u8][..], &DEVICE_ID].concat()),
+            code => {
+                let Some(slot) = SETTINGS.iter().position(|&(setting, ..)| setting == code) else {
+                    self.status_cml |= CML_UNKNOWN_COMMAND;
+                    return Err(Nak);
+                };
+                let bytes = self.values[slot].to_le_bytes();
+                Ok(bytes[..usize::from(SETTINGS[slot].1)].to_vec())
+            }
+        }
+    }
+}
+
+impl Device for Tps546 {
     /// A command code, then its data, least significant byte first.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
         let [code, data @ ..] = bytes else { return Ok(()) };
         self.pointer = *code;
         if data.is_empty() {
@@ -163,41 +203,8 @@ impl Tps546 {
     }
 
     /// The data of the command that was sent last.
-    pub(super) fn read(&mut self) -> Result<Vec<u8>, Nak> {
-        let word = |value: u16| Ok(value.to_le_bytes().to_vec());
-        match self.pointer {
-            command::VOUT_MODE => Ok(vec![0x97]),
-            command::STATUS_BYTE => Ok(vec![self.status_word() as u8]),
-            command::STATUS_WORD => word(self.status_word()),
-            command::STATUS_VOUT => Ok(vec![self.status_vout]),
-            command::STATUS_CML => Ok(vec![self.status_cml]),
-            0x7B..=0x7D | 0x7F | 0x80 => Ok(vec![0]),
-            command::READ_VIN => word(linear11::encode(INPUT_VOLTS)),
-            command::READ_VOUT => word((self.volts * COUNTS_PER_VOLT).round() as u16),
-            command::READ_IOUT => {
-                word(linear11::encode(if self.volts > 0.1 { self.watts / self.volts } else { 0.0 }))
-            }
-            command::READ_TEMPERATURE_1 => word(linear11::encode(self.celsius)),
-            0x98 => Ok(vec![0x33]),
-            command::IC_DEVICE_ID => Ok([&[DEVICE_ID.len() as u8][..], &DEVICE_ID].concat()),
-            code => {
-                let Some(slot) = SETTINGS.iter().position(|&(setting, ..)| setting == code) else {
-                    self.status_cml |= CML_UNKNOWN_COMMAND;
-                    return Err(Nak);
-                };
-                let bytes = self.values[slot].to_le_bytes();
-                Ok(bytes[..usize::from(SETTINGS[slot].1)].to_vec())
-            }
-        }
-    }
-
-    /// PMBus STATUS_WORD: bit 15 VOUT, bit 11 power not good, bit 6 off, bit 1 CML.
-    fn status_word(&self) -> u16 {
-        let good = self.volts * 1000.0 >= 0.9 * self.commanded_millivolts();
-        u16::from(self.status_vout != 0) << 15
-            | u16::from(!good) << 11
-            | u16::from(!self.on()) << 6
-            | u16::from(self.status_cml != 0) << 1
+    fn read(&mut self, count: usize) -> Result<Vec<u8>, Nak> {
+        Ok(padded(self.answer()?, count))
     }
 }
 
@@ -207,7 +214,7 @@ mod tests {
 
     fn read(regulator: &mut Tps546, code: u8) -> Vec<u8> {
         regulator.write(&[code]).expect("there");
-        regulator.read().expect("there")
+        regulator.answer().expect("there")
     }
 
     #[test]
