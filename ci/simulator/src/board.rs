@@ -102,7 +102,7 @@ fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
             driven.map_err(|_| Failure::Invalid)?;
             Ok(vec![u8::from(level != 0)])
         }
-        [0, ADC, READ_VDD] => Ok((machine.rail_millivolts() as u16).to_le_bytes().to_vec()),
+        [0, ADC, READ_VDD] => Ok(((machine.seats[0].rail_volts * 1e3).round() as u16).to_le_bytes().to_vec()),
         [0, LED, 0x10, _, _, _] => Ok(vec![]),
         _ => Err(Failure::Invalid),
     }
@@ -111,6 +111,7 @@ fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::models::BITAXE_GAMMA;
 
     fn ask(board: &mut Board, machine: &mut Machine, hex_bytes: &str) -> Step {
         board.push(&hex::decode(hex_bytes.replace(' ', "")).expect("hex"), 0);
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn published_requests_are_answered() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         let mut ask = |bytes| ask(&mut board, &mut machine, bytes);
         assert_eq!(ask("07 00 00 00 06 00 00"), reply("01 00 00 00"), "reset low");
         assert_eq!(ask("07 00 05 00 06 00 01"), reply("01 00 05 01"), "reset high");
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_an_error_with_its_code() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         let mut ask = |bytes| ask(&mut board, &mut machine, bytes);
         assert_eq!(ask("08 00 01 00 05 20 4F DE"), reply("02 00 01 FF 10"), "no such device");
         assert_eq!(ask("09 00 02 00 05 40 32 FE 02"), reply("02 00 02 FF 10"));
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_drops_what_came() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         assert_eq!(ask(&mut board, &mut machine, "03 00 00 00"), Step::Malformed);
         assert_eq!(ask(&mut board, &mut machine, "FF FF 00"), Step::Malformed);
         assert_eq!(ask(&mut board, &mut machine, "06 00 09 00"), Step::Wait);
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn half_a_request_is_forgotten_after_a_pause() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         board.push(&[0x07, 0x00, 0x00], 0);
         board.push(&[0x06, 0x00, 0x09, 0x00, 0x06, 0x00], PARTIAL_REQUEST_EXPIRES_NS + 1);
         assert_eq!(board.step(&mut machine), reply("01 00 09 00"));

@@ -14,10 +14,6 @@ pub(crate) struct I2cBus<P> {
 }
 
 impl<P: Device> I2cBus<P> {
-    pub(crate) fn new(parts: impl IntoIterator<Item = (u8, P)>) -> Self {
-        Self { parts: parts.into_iter().map(|(address, part)| Mounted { address, part }).collect() }
-    }
-
     fn at(&mut self, address: u8) -> Result<&mut P, Nak> {
         let mounted = self.parts.iter_mut().find(|mounted| mounted.address == address);
         mounted.map(|mounted| &mut mounted.part).ok_or(Nak)
