@@ -3,22 +3,22 @@
 //! Rule of this room: power comes on only in [`Board::power_up`], after a turning fan; everything else here only reads or makes safer.
 
 mod bitaxe_raw;
-mod emc2101;
-mod tps546;
+mod error;
 
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
+use adit_peripherals::{Duty, Emc2101, Tps546, tps546};
 use tokio::time::sleep;
 
-pub(crate) use self::bitaxe_raw::{BitaxeRaw, BoardError};
-use self::{emc2101::Emc2101, tps546::Tps546};
+use self::bitaxe_raw::BitaxeRaw;
+pub(crate) use self::{bitaxe_raw::ControllerError, error::BoardError};
 use crate::{
     port::{Port, PortError},
     power::{Fault, Sample},
-    profile::{ControllerKind, FanKind, Profile, RailKind},
+    profile::{ControllerKind, FanKind, Profile, Rail, RailKind},
 };
 
 /// Fan and rail are looked at this often while they come up.
@@ -83,7 +83,7 @@ impl Board {
                 FanKind::Emc2101 => Emc2101::new(profile.fan.address),
             },
             rail: match profile.rail.kind {
-                RailKind::Tps546d24a => Tps546::new(profile.rail.clone()),
+                RailKind::Tps546d24a => Tps546::new(profile.rail.address, settings(&profile.rail)),
             },
             reset_pin: profile.controller.reset_pin,
             nominal_volts: profile.rail.volts,
@@ -101,16 +101,16 @@ impl Board {
 
     /// As [`Board::make_safe`], for a caller that may break off: `state` holds what was reached until then.
     pub(crate) async fn make_safe_into(&mut self, state: &mut SafeState) {
-        let off = self.rail.switch_off(&mut self.controller).await;
+        let off = self.rail.switch_off(&mut self.controller).await.map_err(BoardError::from);
         let silent = off.as_ref().is_err_and(BoardError::is_silence);
         let off = state.note("rail", off).is_some();
         if silent {
             return;
         }
         let held = self.controller.set_pin(self.reset_pin, false).await;
-        state.reset_held = state.note("reset", held).is_some();
-        let full = self.fan.run_full(&mut self.controller).await;
-        state.fan_full = state.note("fan", full).is_some();
+        state.reset_held = state.note("reset", held.map_err(BoardError::from)).is_some();
+        let full = self.fan.drive(&mut self.controller, Duty::FULL).await;
+        state.fan_full = state.note("fan", full.map_err(BoardError::from)).is_some();
         if off {
             let fallen = self.wait_for_fall().await;
             state.rail_off = state.note("rail", fallen).is_some();
@@ -134,8 +134,8 @@ impl Board {
     /// Identities of fan controller and regulator, and the regulator's limits. The rail stays off.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         self.fan.prepare(&mut self.controller).await?;
-        self.fan.run_full(&mut self.controller).await?;
-        self.rail.prepare(&mut self.controller).await
+        self.fan.drive(&mut self.controller, Duty::FULL).await?;
+        Ok(self.rail.prepare(&mut self.controller).await?)
     }
 
     /// Waits until the fan turns. Errors with [`Fault::Fan`] when it does not in time.
@@ -205,9 +205,24 @@ impl Board {
     }
 }
 
+fn settings(rail: &Rail) -> tps546::Settings {
+    tps546::Settings {
+        volts: rail.volts,
+        min_volts: rail.min_volts,
+        max_volts: rail.max_volts,
+        over_current_amperes: rail.over_current_amperes,
+        over_temperature_celsius: rail.over_temperature_celsius,
+        feedback_scale: rail.feedback_scale,
+        switching_khz: rail.switching_khz,
+        input_on_volts: rail.input_on_volts,
+        input_off_volts: rail.input_off_volts,
+        input_max_volts: rail.input_max_volts,
+    }
+}
+
 /// `None`: the device did not answer. Errors: the controller did not.
-fn unless_silent<T>(result: Result<T, BoardError>) -> Result<Option<T>, BoardError> {
-    match result {
+fn unless_silent<T>(result: Result<T, impl Into<BoardError>>) -> Result<Option<T>, BoardError> {
+    match result.map_err(Into::into) {
         Err(error) if error.is_silence() => Err(error),
         result => Ok(result.ok()),
     }

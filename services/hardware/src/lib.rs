@@ -15,6 +15,7 @@ mod port;
 mod power;
 pub mod profile;
 pub mod safe_state;
+pub mod safety;
 mod status;
 mod work_path;
 

@@ -5,7 +5,6 @@ use std::{process::ExitCode, time::Instant};
 use adit_hardware::{Doors, profile::Profile, safe_state};
 use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 /// Drives the hash boards: chains, power, fans, and the limits that no message can raise.
@@ -25,13 +24,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .without_time()
-        .with_ansi(false)
-        .with_target(true)
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(std::io::stderr)
-        .init();
+    adit_service::log_to_stderr();
     start(&arguments).unwrap_or_else(|error| {
         error!(target: "adit_hardware", "{error:#}");
         ExitCode::FAILURE
@@ -46,26 +39,14 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .or_else(|| std::env::var("ADIT_MACHINE").ok())
         .context("no machine named: --machine FILE or ADIT_MACHINE=NAME")?;
     let profile = Profile::load(&Profile::path(&machine))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     if arguments.safe_state {
-        return Ok(runtime.block_on(make_safe(&profile, began)));
+        // Not by `run`: nothing here waits for a signal, so that none may be caught.
+        return Ok(adit_service::runtime()?.block_on(make_safe(&profile, began)));
     }
     let doors = Doors::passed()?;
-    runtime.block_on(drive(&profile, doors))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn drive(profile: &Profile, doors: Doors) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
     info!(target: "adit_hardware", machine = %profile.name, simulated = profile.simulated, "start");
-    adit_hardware::run(profile, doors, stop).await
+    adit_service::run(|stop| adit_hardware::run(&profile, doors, stop))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn make_safe(profile: &Profile, began: Instant) -> ExitCode {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    board::{Board, BoardError},
+    board::{Board, BoardError, ControllerError},
     port::PortError,
     profile::Profile,
 };
@@ -49,10 +49,12 @@ async fn open(profile: &Profile) -> Result<Board, BoardError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match Board::open(profile) {
-            Err(BoardError::Port(PortError::Held { .. })) if Instant::now() < deadline => {
+            Err(BoardError::Controller(ControllerError::Port(PortError::Held { .. })))
+                if Instant::now() < deadline =>
+            {
                 sleep(LOCK_LOOK).await
             }
-            Err(BoardError::Port(error @ PortError::Held { .. })) => {
+            Err(BoardError::Controller(ControllerError::Port(error @ PortError::Held { .. }))) => {
                 tracing::warn!(target: "adit_hardware", "{error}: safe state goes on without the lock");
                 return Board::open_beside(profile);
             }
