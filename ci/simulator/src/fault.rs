@@ -62,6 +62,8 @@ pub enum Fault {
     PsuHeartbeatIgnored(bool),
     /// Rail controllers answer, but hear no heartbeat.
     RailHeartbeatIgnored(bool),
+    /// The board's dsPIC has lost its program: it says 86 to everything.
+    RailControllerBlank(bool),
 }
 
 /// Most garbage bytes that one fault may send.
@@ -104,7 +106,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "fan-stopped",
     "tach-silent",
     "chain-silent",
@@ -131,6 +133,7 @@ const NAMES: [&str; 26] = [
     "psu-nak",
     "psu-heartbeat-ignored",
     "rail-heartbeat-ignored",
+    "rail-controller-blank",
 ];
 
 impl Fault {
@@ -186,6 +189,7 @@ impl Fault {
             "psu-nak" => Self::PsuNak(on),
             "psu-heartbeat-ignored" => Self::PsuHeartbeatIgnored(on),
             "rail-heartbeat-ignored" => Self::RailHeartbeatIgnored(on),
+            "rail-controller-blank" => Self::RailControllerBlank(on),
             _ => match count()? {
                 count if count > MOST_GARBAGE => return Err(FaultError::TooMuchGarbage(count)),
                 count => Self::GarbageBytes(count),
@@ -222,6 +226,7 @@ impl Fault {
             Self::PsuNak(on) => ("psu-nak", on),
             Self::PsuHeartbeatIgnored(on) => ("psu-heartbeat-ignored", on),
             Self::RailHeartbeatIgnored(on) => ("rail-heartbeat-ignored", on),
+            Self::RailControllerBlank(on) => ("rail-controller-blank", on),
         }
     }
 }

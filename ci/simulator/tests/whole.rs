@@ -4,10 +4,12 @@
 mod support;
 
 use adit_simulator::{
-    BITAXE_SUPRA, Endpoint, Event, Fault, FaultError, Handle, MachineConfig, MachineModel, OpenError, S9,
-    S19J_PRO, S19J_PRO_PIC, S21, Simulator, State,
+    BENCH_PARTS, BITAXE_GAMMA, BITAXE_SUPRA, Endpoint, Event, Fault, FaultError, Handle, MachineConfig,
+    MachineModel, OpenError, S9, S19J_PRO, S19J_PRO_PIC, S21, Simulator, State,
 };
-use std::io::Write;
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -188,12 +190,14 @@ fn a_refusing_supply_says_f5_and_one_without_a_bus_cannot_refuse() {
 fn a_pic_lets_its_board_on_and_cuts_it_without_a_heartbeat() {
     let whole = Whole::new(&S19J_PRO_PIC);
     whole.ask_psu(SET_13_5, 0);
-    whole.line("psu-enable", false);
     let bus = whole.handle.i2c(0);
+    assert!(bus.transfer(0x21, &[0x55], 0).is_err(), "without supply");
+    whole.line("psu-enable", false);
+    whole.until("supply", |state| state.psu.as_ref().unwrap().volts > 13.0);
     let tell =
         |frame: &str| bytes(frame).iter().for_each(|byte| drop(bus.transfer(0x21, &[*byte], 0).unwrap()));
     tell("55 AA 04 06 00 0A");
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_millis(300));
     tell("55 AA 05 15 01 00 1B");
     let began = Instant::now();
     let state = whole.until("rail of board 1", |state| state.boards[1].rail.on);
@@ -245,4 +249,167 @@ fn one_fan_of_four_stands_and_the_supply_runs_out_of_patience() {
     whole.line("psu-enable", false);
     let left = whole.handle.state().psu.unwrap().watchdog_seconds.unwrap();
     assert!((55.0..=60.0).contains(&left), "{left}");
+}
+
+/// Frames of the real job's nonces that came within three seconds, and how many of them are no good.
+fn nonces(chain: &mut UnixStream) -> (usize, usize) {
+    let began = Instant::now();
+    let mut heard = Vec::new();
+    while began.elapsed() < Duration::from_secs(3) {
+        heard.extend(listen(chain, Duration::from_millis(200)));
+    }
+    let start = heard.windows(2).position(|pair| pair == [0xAA, 0x55]).unwrap_or(0);
+    let frames: Vec<&[u8]> = heard[start..]
+        .chunks_exact(11)
+        .filter(|frame| frame[..2] == [0xAA, 0x55] && frame[10] & 0x80 != 0)
+        .collect();
+    let bad = frames.iter().filter(|frame| {
+        let version = 0x2000_0000 | u32::from(u16::from_be_bytes([frame[8], frame[9]])) << 13;
+        let mut header = bytes(support::REAL_JOB_HEADER);
+        header[..4].copy_from_slice(&version.to_le_bytes());
+        header.extend(&frame[2..6]);
+        Sha256::digest(Sha256::digest(&header))[30..] != [0, 0]
+    });
+    (frames.len(), bad.count())
+}
+
+#[test]
+fn too_little_voltage_for_the_clock_makes_wrong_nonces_and_fewer_and_the_chip_counts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = MachineConfig { lottery: false, base_bits: 16, ..config(&BITAXE_GAMMA, folder.path()) };
+    let whole = Whole { handle: Simulator::start_machine(&config).unwrap(), folder };
+    let bus = whole.handle.i2c(0);
+    let volts = |millivolts: f64| {
+        let [low, high] = ((millivolts * 0.512).round() as u16).to_le_bytes();
+        bus.transfer(0x24, &[0x21, low, high], 0).unwrap();
+    };
+    volts(1150.0);
+    bus.transfer(0x24, &[0x01, 0x80], 0).unwrap();
+    bus.transfer(0x4C, &[0x4C, 0x3F], 0).unwrap();
+    whole.until("rail", |state| state.rail.millivolts > 1140);
+    whole.line("reset", true);
+    let mut chain = whole.chain(0);
+    chain.write_all(&bytes(support::BRING_UP)).unwrap();
+    chain.write_all(&bytes(support::REAL_JOB)).unwrap();
+    whole.until("hashing", |state| state.hashes > 0);
+    let (good, wrong) = nonces(&mut chain);
+    assert!(good > 20 && wrong == 0, "{wrong} of {good} at stock");
+    let watts = whole.handle.state().boards[0].watts;
+    assert!((14.0..18.0).contains(&watts), "{watts}");
+
+    volts(940.0); // a typical die needs about 0.96 V for 525 MHz to get half of its hashes right
+    whole.until("errors", |state| state.boards[0].error_share > 0.5);
+    listen(&mut chain, Duration::from_millis(50));
+    let (some, wrong) = nonces(&mut chain);
+    assert!(wrong * 4 > some, "{wrong} of {some} are wrong");
+    assert!(some < good, "{some} after {good}: half of the wrong ones are not reported");
+    whole.until("the chip's own counter", |_| whole.handle.chips(0).unwrap()[0].errors > 10);
+    let cooler = whole.handle.state().boards[0].watts;
+    assert!(cooler < 0.8 * watts, "{cooler} W after {watts} W");
+}
+
+#[test]
+fn the_control_port_knows_places_and_says_what_is_not_there() {
+    let whole = Whole::new(&S19J_PRO);
+    let mut control = BufReader::new(connect(&whole.folder.path().join("control")));
+    let mut ask = |request: &str| {
+        control.get_mut().write_all(format!("{request}\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        control.read_line(&mut reply).unwrap();
+        reply
+    };
+    assert_eq!(ask(r#"{"op":"fault","name":"dead-chip","board":1,"chip":9}"#), "{\"ok\":true}\n");
+    assert_eq!(whole.handle.state().boards[1].chain.chips, 9);
+    assert_eq!(ask(r#"{"op":"fault","name":"fan-stopped","fan":3}"#), "{\"ok\":true}\n");
+    assert!(ask(r#"{"op":"fault","name":"fan-stopped","fan":4}"#).contains("no fan 4: the machine has 4"));
+    assert!(ask(r#"{"op":"fault","name":"sensor-frozen"}"#).contains("needs `sensor`"));
+    assert!(ask(r#"{"op":"fault","name":"noise","value":2}"#).contains("a share from 0 to 1"));
+    assert!(ask(r#"{"op":"chips","board":3}"#).contains("no board 3"));
+    let chips = ask(r#"{"op":"chips","board":2}"#);
+    assert_eq!(chips.matches("\"celsius\"").count(), 126);
+    let state = ask(r#"{"op":"state"}"#);
+    assert!(state.contains(r#""name":"board-2-outlet""#) && state.contains(r#""watchdog_seconds":null"#));
+}
+
+#[test]
+fn noise_garbles_and_lost_bytes_are_missing_both_ways() {
+    let whole = Whole::new(&S19J_PRO);
+    whole.ask_psu(SET_13_5, 0);
+    whole.line("psu-enable", false);
+    whole.line("reset-0", true);
+    whole.until("rail", |state| state.boards[0].rail.on);
+    let mut chain = whole.chain(0);
+    let mut ask = || {
+        chain.write_all(&bytes(support::READ_ID)).unwrap();
+        listen(&mut chain, SILENCE)
+    };
+    let good = ask();
+    assert_eq!(good.len(), 126 * 9);
+    whole.handle.fault(Fault::FlipCommandBits(7));
+    assert!(ask().is_empty(), "nobody understood");
+    assert!(whole.handle.state().chain.crc_errors + whole.handle.state().chain.protocol_errors > 0);
+    whole.handle.fault(Fault::LostBytes(0.02));
+    let heard: usize = (0..10).map(|_| ask().len()).sum();
+    assert!(heard < 10 * 126 * 9 && heard > 126 * 9, "{heard}");
+    whole.handle.fault(Fault::LostBytes(0.0));
+    whole.handle.fault(Fault::Noise(0.05));
+    let different =
+        (0..10).map(|_| ask()).filter(|heard| heard.len() == good.len()).any(|heard| heard != good);
+    assert!(different);
+}
+
+#[test]
+fn a_chip_that_takes_no_address_answers_with_zero() {
+    let whole = Whole::new(&S21);
+    whole.ask_psu(SET_13_5, 0);
+    whole.line("psu-enable", false);
+    whole.line("reset-0", true);
+    whole.until("rail", |state| state.boards[0].rail.on);
+    whole.handle.fault(Fault::StuckAddress(Some(1)));
+    let mut chain = whole.chain(0);
+    chain.write_all(&bytes("55AA5305000003 55AA400500001C 55AA4005020001 55AA4005040003")).unwrap();
+    chain.write_all(&bytes(support::READ_ID)).unwrap();
+    let heard = listen(&mut chain, SILENCE);
+    let addresses: Vec<u8> = heard.chunks_exact(9).map(|frame| frame[6]).collect();
+    assert_eq!(addresses, [0, 0, 4]);
+}
+
+/// A message on a bus of one of these machines: bus, address, bytes, bytes to read.
+fn messages() -> impl Strategy<Value = Vec<(usize, u8, Vec<u8>, usize)>> {
+    let address = prop_oneof![
+        Just(0x10u8),
+        Just(0x20),
+        Just(0x24),
+        Just(0x2D),
+        Just(0x40),
+        Just(0x48),
+        Just(0x4C),
+        Just(0x50),
+        Just(0x55),
+        any::<u8>()
+    ];
+    let bytes = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..4),
+        proptest::collection::vec(prop_oneof![Just(0x11u8), Just(0x55), Just(0xAA), any::<u8>()], 0..12),
+    ];
+    proptest::collection::vec((0..4usize, address, bytes, 0..40usize), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn no_messages_on_any_bus_hurt_a_machine(messages in messages()) {
+        for model in [&BENCH_PARTS, &BITAXE_SUPRA, &S9, &S19J_PRO_PIC] {
+            let whole = Whole::new(model);
+            for (bus, address, bytes, count) in &messages {
+                if let Ok(answer) = whole.handle.i2c(*bus).transfer(*address, bytes, *count) {
+                    prop_assert_eq!(answer.len(), *count);
+                }
+            }
+            let state = whole.handle.state();
+            let finite = state.input_watts.is_finite() && state.boards.iter().all(|board| board.celsius.chip.is_finite());
+            prop_assert!(finite && whole.handle.is_running(), "{:?}", state);
+        }
+    }
 }

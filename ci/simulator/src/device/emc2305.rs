@@ -5,6 +5,8 @@ use super::{Device, Nak, padded};
 
 pub(crate) const FANS: usize = 5;
 const CONFIGURATION: u8 = 0x20;
+/// Bit 7: the watchdog has struck.
+const STATUS: u8 = 0x24;
 const STALLED: u8 = 0x25;
 const POLARITY: u8 = 0x2A;
 const LOCK: u8 = 0xEF;
@@ -34,7 +36,7 @@ const WATCHDOG_SECONDS: f64 = 4.0;
 /// Others than a fan's: address, value after reset, writable.
 const OTHERS: [(u8, u8, bool); 13] = [
     (CONFIGURATION, 0x40, true),
-    (0x24, 0x00, false),
+    (STATUS, 0x00, false),
     (STALLED, 0x00, false),
     (0x26, 0x00, false),
     (0x27, 0x00, false),
@@ -78,6 +80,10 @@ impl Emc2305 {
 
     fn other(&self, register: u8) -> Option<u8> {
         OTHERS.iter().position(|&(address, ..)| address == register).map(|slot| self.others[slot])
+    }
+
+    fn watched(&self) -> bool {
+        self.other(CONFIGURATION).unwrap_or(0) & WATCHDOG_ON != 0
     }
 
     fn fan_register(register: u8) -> Option<(usize, usize)> {
@@ -140,7 +146,9 @@ impl Device for Emc2305 {
                 self.fans[fan][offset] = value;
             }
             if offset == fan::SETTING || offset == fan::TARGET_HIGH {
-                (self.fresh, self.watchdog) = (false, false);
+                // One that struck after power-up lets go; one that was switched on does not until it is switched off.
+                self.fresh = false;
+                self.watchdog &= self.watched();
             }
         } else if pointer == LOCK {
             self.locked |= value & 1 != 0;
@@ -149,6 +157,7 @@ impl Device for Emc2305 {
             && !(self.locked && pointer == CONFIGURATION)
         {
             self.others[slot] = value;
+            self.watchdog &= pointer != CONFIGURATION || self.watched() || self.fresh;
         }
         Ok(())
     }
@@ -158,6 +167,7 @@ impl Device for Emc2305 {
         let value = match Self::fan_register(self.pointer) {
             Some((_, fan::SETTING)) if self.watchdog => 0xFF,
             Some((fan, offset)) => self.fans[fan][offset],
+            None if self.pointer == STATUS => u8::from(self.watchdog) << 7,
             None if self.pointer == LOCK => u8::from(self.locked),
             None => self.other(self.pointer).unwrap_or(0),
         };
@@ -167,8 +177,7 @@ impl Device for Emc2305 {
     /// Powered and not spoken to for four seconds, or later with the watchdog on: all fans full.
     fn advance(&mut self, seconds: f64) {
         self.silent_seconds += seconds;
-        let watched = self.fresh || self.other(CONFIGURATION).unwrap_or(0) & WATCHDOG_ON != 0;
-        self.watchdog |= watched && self.silent_seconds >= WATCHDOG_SECONDS;
+        self.watchdog |= (self.fresh || self.watched()) && self.silent_seconds >= WATCHDOG_SECONDS;
     }
 }
 
@@ -216,7 +225,11 @@ mod tests {
         assert!((chip.drive(0) - 0.25).abs() < 0.01, "the watchdog is off after that");
         chip.write(&[0x20, 0x60]).expect("there");
         chip.advance(4.1);
-        assert_eq!(chip.drive(0), 1.0, "unless it was switched on");
+        assert_eq!((chip.drive(0), at(&mut chip, 0x24)), (1.0, 0x80), "unless it was switched on");
+        chip.write(&[0x30, 0x40]).expect("there");
+        assert_eq!(chip.drive(0), 1.0, "then it does not let go");
+        chip.write(&[0x20, 0x40]).expect("there");
+        assert!((chip.drive(0) - 0.25).abs() < 0.01 && at(&mut chip, 0x24) == 0, "until it is switched off");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) struct BoardFaults {
     /// Volts.
     pub(crate) rail_drop: f64,
     pub(crate) unplugged: bool,
+    pub(crate) controller_blank: bool,
 }
 
 impl MachineFaults {
@@ -83,6 +84,7 @@ impl MachineFaults {
             Fault::RailHeartbeatIgnored(on) => self.rail_controllers_deaf = on,
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
+            Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,
             Fault::Unplugged(on) => self.boards[board].unplugged = on,
             _ => {}
         }

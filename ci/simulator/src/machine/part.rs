@@ -59,9 +59,9 @@ impl Part {
 }
 
 impl Part {
-    /// It measures a temperature.
-    pub(crate) fn has_sensor(&self) -> bool {
-        !self.model.temperatures().is_empty()
+    /// It measures a temperature, and is lost with that; sensors behind a rail controller leave it alone.
+    pub(crate) fn is_sensor(&self) -> bool {
+        !matches!(self.model, PartModel::DsPic { .. }) && !self.model.temperatures().is_empty()
     }
 }
 
@@ -91,6 +91,11 @@ impl PartModel {
             Self::Lm75 { board, spot: place, .. } => vec![spot(board, place)],
             Self::Tmp451 { board, spot: place } => vec![spot(board, place), chip(board)],
             Self::Tps546 { board } => vec![(board, format!("board-{board}-regulator"))],
+            Self::DsPic { board } => [Spot::Inlet, Spot::Middle, Spot::Middle, Spot::Outlet]
+                .into_iter()
+                .enumerate()
+                .map(|(number, spot)| (board, format!("board-{board}-{}-{number}", spot.name())))
+                .collect(),
             _ => vec![],
         }
     }
