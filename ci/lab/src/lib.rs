@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod budgets;
+pub mod buses;
 pub mod console;
 pub mod display;
 pub mod images;
@@ -13,7 +14,6 @@ pub mod outcome;
 pub mod prepare;
 pub mod qemu;
 pub mod run;
-pub mod shared_controller;
 pub mod site;
 pub mod tap;
 pub mod truth;

@@ -9,7 +9,10 @@ mod jobs;
 mod rolling;
 mod telemetry;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use adit_asic::{Chip, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
@@ -79,6 +82,7 @@ struct Oddities {
 pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
+    port: &Path,
     path: &WorkPath,
     status: &Status,
 ) -> Result<std::convert::Infallible, ChainFault> {
@@ -87,7 +91,7 @@ pub(crate) async fn run(
         index,
         profile,
         chip: profile.chip(),
-        port: Port::open(&profile.port, reset_baud)?,
+        port: Port::open(port, reset_baud)?,
         parser: Parser::new(profile.chip().responses),
         path,
         status,
@@ -100,16 +104,16 @@ pub(crate) async fn run(
         chain.baud = reset_baud;
     });
     chain.bring_up().await?;
-    chain.status.stage_of(index, Stage::Hashing);
+    chain.status.stage(index, Stage::Hashing);
     chain.hash().await
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile, port: &Path) -> Result<(), ChainFault> {
     let chip = profile.chip();
     let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
-        let port = Port::open(&profile.port, baud)?;
+        let port = Port::open(port, baud)?;
         for frame in &frames {
             port.write(frame.as_bytes()).await?;
             port.drained().await;

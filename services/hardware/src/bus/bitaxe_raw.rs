@@ -84,12 +84,17 @@ impl BitaxeRaw {
     pub(crate) async fn set_pin(&mut self, pin: u8, high: bool) -> Result<(), ControllerError> {
         let level = u8::from(high);
         self.request(GPIO, pin, &[level], &mut [0; 1]).await?;
-        let mut got = [0];
-        self.request(GPIO, pin, &[], &mut got).await?;
-        if got[0] != level {
-            return Err(ControllerError::PinNotTaken { pin, written: level, got: got[0] });
+        let got = self.pin(pin).await?;
+        if got != high {
+            return Err(ControllerError::PinNotTaken { pin, written: level, got: got.into() });
         }
         Ok(())
+    }
+
+    pub(crate) async fn pin(&mut self, pin: u8) -> Result<bool, ControllerError> {
+        let mut got = [0];
+        self.request(GPIO, pin, &[], &mut got).await?;
+        Ok(got[0] != 0)
     }
 
     /// One request with its tries. Every request of this driver may be repeated without harm.

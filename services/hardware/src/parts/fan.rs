@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use adit_peripherals::{Duty, Emc2101, Emc2305, emc2305::Wiring};
+
+use super::{
+    BoardError, Delay,
+    pwm::{Hwmon, Pwm},
+};
+use crate::{
+    bus::{Bus, Buses},
+    profile::{self, FanPart},
+};
+
+/// A fan: its drive and its tachometer.
+#[derive(Debug)]
+pub(crate) struct Fan {
+    pub(crate) name: String,
+    /// Below this it counts as stopped.
+    pub(crate) min_rpm: u32,
+    /// Time to reach `min_rpm` from rest.
+    pub(crate) spin_up: Duration,
+    drive: Drive,
+}
+
+#[derive(Debug)]
+enum Drive {
+    Emc2101(Bus, Emc2101),
+    /// And which of its fans, from 0.
+    Emc2305(Bus, Emc2305, u8),
+    Pwm(Pwm),
+    Hwmon(Hwmon),
+    Undriven(&'static str),
+}
+
+impl Fan {
+    /// `all`: of the same place, for fans may share a controller.
+    pub(crate) fn new(fan: &profile::Fan, all: &[profile::Fan], buses: &Buses) -> Self {
+        let drive = match &fan.part {
+            FanPart::Emc2101(device) => Drive::Emc2101(buses.get(&device.bus), Emc2101::new(device.address)),
+            FanPart::Pwm(pwm) => Drive::Pwm(Pwm::new(pwm, buses.get(&pwm.tach.bus))),
+            FanPart::Hwmon(hwmon) => Drive::Hwmon(Hwmon::new(hwmon)),
+            FanPart::Emc2305(at) => {
+                let wiring = Wiring { push_pull: at.push_pull, inverted: at.inverted };
+                let part = Emc2305::new(at.address, outputs(all, at), wiring);
+                Drive::Emc2305(buses.get(&at.bus), part, at.channel - 1)
+            }
+            FanPart::S9Fpga(_) => Drive::Undriven(fan.part.name()),
+        };
+        Self {
+            name: fan.name.clone(),
+            min_rpm: fan.min_rpm,
+            spin_up: Duration::from_millis(fan.spin_up_ms.into()),
+            drive,
+        }
+    }
+
+    /// The part that nothing here drives, if it is one.
+    pub(crate) fn undriven(&self) -> Option<&'static str> {
+        match self.drive {
+            Drive::Undriven(part) => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Checks what it is and turns the tachometer on.
+    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
+        match &mut self.drive {
+            Drive::Emc2101(bus, part) => Ok(part.prepare(bus).await?),
+            Drive::Emc2305(bus, part, _) => Ok(part.prepare(bus, &mut Delay).await?),
+            Drive::Pwm(pwm) => pwm.prepare(),
+            Drive::Hwmon(_) => Ok(()),
+            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    /// Needs no earlier call to have come through.
+    pub(crate) async fn drive(&mut self, duty: Duty) -> Result<(), BoardError> {
+        match &mut self.drive {
+            Drive::Emc2101(bus, part) => Ok(part.drive(bus, duty).await?),
+            Drive::Emc2305(bus, part, fan) => Ok(part.drive(bus, &mut Delay, *fan, duty).await?),
+            Drive::Pwm(pwm) => pwm.drive(duty),
+            Drive::Hwmon(hwmon) => hwmon.drive(duty),
+            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    pub(crate) async fn rpm(&mut self) -> Result<u32, BoardError> {
+        match &mut self.drive {
+            Drive::Emc2101(bus, part) => Ok(part.rpm(bus).await?),
+            Drive::Emc2305(bus, part, fan) => Ok(part.rpm(bus, *fan).await?),
+            Drive::Pwm(pwm) => pwm.rpm(),
+            Drive::Hwmon(hwmon) => hwmon.rpm(),
+            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+}
+
+/// How many outputs of a fan's controller are used: up to the last one that a fan is on.
+fn outputs(all: &[profile::Fan], at: &profile::FanChannel) -> u8 {
+    let channels = all.iter().filter_map(|fan| match &fan.part {
+        FanPart::Emc2305(other) if other.bus == at.bus && other.address == at.address => Some(other.channel),
+        _ => None,
+    });
+    channels.max().unwrap_or(at.channel)
+}

@@ -1,0 +1,176 @@
+use std::time::{Duration, Instant};
+
+use adit_peripherals::{Dspic, Tps546, dspic, tps546};
+use tokio::time::sleep;
+
+use super::{BoardError, Delay};
+use crate::{
+    bus::{Bus, Buses},
+    profile::{self, RailPart, Tps546d24a},
+};
+
+/// A rail is looked at this often while it falls.
+const LOOK: Duration = Duration::from_millis(10);
+/// A rail that is off must have fallen below this share of its nominal voltage …
+const OFF_SHARE: f64 = 0.25;
+/// … within this time.
+const FALL: Duration = Duration::from_millis(500);
+
+/// A board's own regulator.
+#[derive(Debug)]
+pub(crate) struct Rail {
+    pub(crate) volts: f64,
+    pub(crate) min_volts: f64,
+    pub(crate) max_volts: f64,
+    /// From switching on to a measured voltage within limits.
+    pub(crate) rise: Duration,
+    /// It cuts the rail when it does not hear from us so often …
+    heartbeat: Option<Duration>,
+    /// … and did then.
+    beat: Instant,
+    regulator: Regulator,
+}
+
+#[derive(Debug)]
+enum Regulator {
+    Tps546d24a(Bus, Tps546),
+    Dspic33(Bus, Dspic),
+    Undriven(&'static str),
+}
+
+impl Rail {
+    pub(crate) fn new(rail: &profile::Rail, buses: &Buses) -> Self {
+        let mut heartbeat = None;
+        let regulator = match &rail.part {
+            RailPart::Tps546d24a(tps) => {
+                Regulator::Tps546d24a(buses.get(&tps.bus), Tps546::new(tps.address, settings(rail, tps)))
+            }
+            RailPart::Dspic33(pic) => {
+                let facts = dspic::Facts { firmware: pic.firmware, ..dspic::Facts::FIRMWARE_89 };
+                heartbeat = Some(Duration::from_millis(pic.heartbeat_ms.into()));
+                Regulator::Dspic33(buses.get(&pic.bus), Dspic::new(pic.address, facts))
+            }
+            RailPart::Ds4432u(_)
+            | RailPart::Tps55289(_)
+            | RailPart::Pic16f1704(_)
+            | RailPart::Unpublished => Regulator::Undriven(rail.part.name()),
+        };
+        Self {
+            volts: rail.volts,
+            min_volts: rail.min_volts,
+            max_volts: rail.max_volts,
+            rise: Duration::from_millis(rail.rise_ms.into()),
+            regulator,
+            heartbeat,
+            beat: Instant::now(),
+        }
+    }
+
+    /// The part that nothing here drives, if it is one.
+    pub(crate) fn undriven(&self) -> Option<&'static str> {
+        match self.regulator {
+            Regulator::Undriven(part) => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Off at once. Needs no earlier call to have come through.
+    pub(crate) async fn switch_off(&mut self) -> Result<(), BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.switch_off(bus).await?),
+            // It lives on what it switches. One that nobody hears has no supply; if it has and hangs, it hears no heartbeat either.
+            Regulator::Dspic33(bus, part) => {
+                match part.disable(bus, &mut Delay).await.map_err(BoardError::from) {
+                    Err(error) if error.is_unacknowledged() => Ok(()),
+                    result => result,
+                }
+            }
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    /// Checks what it is, switches off, and writes every limit.
+    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.prepare(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                part.start(bus, &mut Delay).await?;
+                part.check(bus, &mut Delay).await?;
+                Ok(part.disable(bus, &mut Delay).await?)
+            }
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    pub(crate) async fn switch_on(&mut self) -> Result<(), BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.switch_on(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                part.enable(bus, &mut Delay).await?;
+                part.heartbeat(bus, &mut Delay).await?;
+                self.beat = Instant::now();
+                Ok(())
+            }
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    /// Lets the regulator hear from us when it is time.
+    pub(crate) async fn keep_alive(&mut self) -> Result<(), BoardError> {
+        if self.heartbeat.is_some_and(|interval| self.beat.elapsed() >= interval)
+            && let Regulator::Dspic33(bus, part) = &mut self.regulator
+        {
+            part.heartbeat(bus, &mut Delay).await?;
+            self.beat = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// As measured.
+    pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.volts(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                match part.volts(bus, &mut Delay).await.map_err(BoardError::from) {
+                    Err(error) if error.is_unacknowledged() => Ok(0.0),
+                    result => result,
+                }
+            }
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    /// A rail that was switched off measures as off.
+    pub(crate) fn is_off(&self, volts: f64) -> bool {
+        volts <= self.volts * OFF_SHARE
+    }
+
+    pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
+        let deadline = Instant::now() + FALL;
+        loop {
+            let volts = self.measured().await?;
+            if self.is_off(volts) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(BoardError::StillOn { volts });
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn settings(rail: &profile::Rail, tps: &Tps546d24a) -> tps546::Settings {
+    tps546::Settings {
+        volts: rail.volts,
+        min_volts: rail.min_volts,
+        max_volts: rail.max_volts,
+        over_current_amperes: tps.over_current_amperes,
+        over_temperature_celsius: tps.over_temperature_celsius,
+        feedback_scale: tps.feedback_scale,
+        switching_khz: tps.switching_khz,
+        input_on_volts: tps.input_on_volts,
+        input_off_volts: tps.input_off_volts,
+        input_max_volts: tps.input_max_volts,
+    }
+}
