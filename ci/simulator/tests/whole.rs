@@ -251,6 +251,68 @@ fn one_fan_of_four_stands_and_the_supply_runs_out_of_patience() {
     assert!((55.0..=60.0).contains(&left), "{left}");
 }
 
+/// A command with its checksum: header, and what follows the length.
+fn command(header: u8, rest: &[u8]) -> Vec<u8> {
+    let mut body = vec![header, rest.len() as u8 + 3];
+    body.extend(rest);
+    let crc = adit_simulator::crc5(&body);
+    [&[0x55, 0xAA][..], &body, &[crc]].concat()
+}
+
+#[test]
+fn three_boards_of_an_s21_hash_and_burn_what_was_published_and_one_that_loses_its_rail_is_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = MachineConfig { base_bits: 14, ..config(&S21, folder.path()) };
+    let whole = Whole { handle: Simulator::start_machine(&config).unwrap(), folder };
+    let fans = whole.handle.i2c(2);
+    (0..4u8).for_each(|fan| drop(fans.transfer(0x2D, &[0x30 + 0x10 * fan, 0xCC], 0).unwrap()));
+    whole.ask_psu(SET_13_5, 0);
+    whole.line("psu-enable", false);
+    (0..3).for_each(|board| whole.line(&format!("reset-{board}"), true));
+    whole.until("rails", |state| state.boards.iter().all(|board| board.rail.millivolts > 13_300));
+    let all = |register: u8, value: u32| command(0x51, &[&[0, register][..], &value.to_be_bytes()].concat());
+    let mut bring_up = bytes(support::VERSION_ROLLING);
+    bring_up.extend(all(0xA8, 0x0007_0000));
+    bring_up.extend(command(0x53, &[0, 0]));
+    (0..108u8).for_each(|chip| bring_up.extend(command(0x40, &[2 * chip, 0])));
+    for (register, value) in [
+        (0xA8, 0x0007_01F0),
+        (0x18, 0xF000_C100),
+        (0x3C, 0x8000_8B00),
+        (0x3C, 0x8000_8018),
+        (0x3C, 0x8000_82AA),
+        (0x14, 0),
+        (0x08, 0x50C4_0240),
+        (0x10, 0x0000_15A4),
+    ] {
+        bring_up.extend(all(register, value));
+    }
+    bring_up.extend(bytes(support::REAL_JOB));
+    let mut chains: Vec<UnixStream> = (0..3).map(|board| whole.chain(board)).collect();
+    chains.iter_mut().for_each(|chain| chain.write_all(&bring_up).unwrap());
+    let state = whole.until("all hash and are warm", |state| {
+        state.boards.iter().all(|board| board.chain.nonces > 0 && board.mean_chip_celsius > 45.0)
+    });
+    assert!(state.boards.iter().all(|board| board.chain.addressed == 108 && board.chain.mhz == 490.0));
+    // Still warming up, so with a little less leakage than the 3500 W that were published.
+    assert!((3150.0..3600.0).contains(&state.input_watts), "{}", state.input_watts);
+    let psu = state.psu.unwrap();
+    assert!((2900.0..3400.0).contains(&psu.output_watts) && psu.volts < psu.commanded_volts, "{psu:?}");
+    let dies = whole.handle.chips(1).unwrap();
+    let (first, last) = (&dies[..20], &dies[88..]);
+    let mean = |dies: &[adit_simulator::ChipState]| dies.iter().map(|die| die.celsius).sum::<f64>() / 20.0;
+    assert!(mean(last) > mean(first), "the last sit in the air of the first");
+    assert!(dies.windows(2).any(|pair| (pair[0].watts - pair[1].watts).abs() > 0.05), "the lottery");
+
+    whole.handle.fault_on(1, Fault::RailDrop(14_000.0)).unwrap();
+    let state = whole.until("board 1 is off", |state| !state.boards[1].rail.on);
+    let hashes = [0, 2].map(|board: usize| state.boards[board].hashes);
+    std::thread::sleep(Duration::from_millis(500));
+    let later = whole.handle.state();
+    assert!(later.boards[0].hashes > hashes[0] && later.boards[2].hashes > hashes[1]);
+    assert_eq!((later.boards[1].chain.addressed, later.boards[1].amperes < 1.0), (0, true));
+}
+
 /// Frames of the real job's nonces that came within three seconds, and how many of them are no good.
 fn nonces(chain: &mut UnixStream) -> (usize, usize) {
     let began = Instant::now();

@@ -76,7 +76,8 @@ pub const S19J_PRO: MachineModel = MachineModel {
     },
 };
 
-/// The variant whose boards have rail controllers.
+/// The variant whose boards have rail controllers. Sensors were seen behind these by one source, on the bus by another: here
+/// they are at both places.
 pub const S19J_PRO_PIC: MachineModel = MachineModel {
     name: "s19j-pro-pic",
     feed: Feed::Switched,
@@ -84,6 +85,12 @@ pub const S19J_PRO_PIC: MachineModel = MachineModel {
         at(0, 0x20, PartModel::DsPic { board: 0 }),
         at(0, 0x21, PartModel::DsPic { board: 1 }),
         at(0, 0x22, PartModel::DsPic { board: 2 }),
+        at(0, 0x48, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp75 }),
+        at(0, 0x4C, PartModel::Lm75 { board: 0, spot: Spot::Outlet, kind: Kind::Tmp75 }),
+        at(0, 0x49, PartModel::Lm75 { board: 1, spot: Spot::Inlet, kind: Kind::Tmp75 }),
+        at(0, 0x4D, PartModel::Lm75 { board: 1, spot: Spot::Outlet, kind: Kind::Tmp75 }),
+        at(0, 0x4A, PartModel::Lm75 { board: 2, spot: Spot::Inlet, kind: Kind::Tmp75 }),
+        at(0, 0x4E, PartModel::Lm75 { board: 2, spot: Spot::Outlet, kind: Kind::Tmp75 }),
         at(0, 0x50, PartModel::Eeprom { board: 0 }),
         at(0, 0x51, PartModel::Eeprom { board: 1 }),
         at(0, 0x52, PartModel::Eeprom { board: 2 }),

@@ -117,15 +117,16 @@ pub const BITAXE_MAX: MachineModel = MachineModel {
     ..BITAXE_SUPRA
 };
 
-/// Twelve BM1362. Of the rest no source was at hand: three chips to a domain, the parts of a Gamma, two TMP1075, its heat
-/// sink, fan and settings are assumed, and no figures are compared.
+/// Twelve BM1362, USB identity, sensors and the line of the chips' IO supply: mujina. Of the rest no source was at hand: the
+/// domains, the regulator and fan controller (a Gamma's), the reset line's number, heat sink, fan and settings are assumed,
+/// and no figures are compared.
 pub const EMBERONE00: MachineModel = MachineModel {
     name: "emberone00",
     chip: &BM1362,
     board: BoardPhysics {
         silicon: &silicon::BM1362,
         chips: 12,
-        domains: 4,
+        domains: 12,
         die_kelvin_per_watt: 1.2,
         sink_kelvin_per_watt: 2.2,
         sink_joules_per_kelvin: 12.0,
@@ -140,10 +141,15 @@ pub const EMBERONE00: MachineModel = MachineModel {
     parts: &[
         at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode: false }),
         at(0, 0x24, PartModel::Tps546 { board: 0 }),
-        at(0, 0x48, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp1075 }),
-        at(0, 0x49, PartModel::Lm75 { board: 0, spot: Spot::Outlet, kind: Kind::Tmp1075 }),
+        at(0, 0x4A, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp1075 }),
+        at(0, 0x49, PartModel::Tmp451 { board: 0, spot: Spot::Outlet }),
     ],
-    stock: Stock { mhz: 500.0, volts: 1.28, fan: 0.8 },
+    lines: &[
+        line("reset", Role::Reset(0), false),
+        line("unused", Role::Light, false),
+        line("io-supply", Role::Light, false),
+    ],
+    stock: Stock { mhz: 500.0, volts: 3.85, fan: 0.8 },
     published: Published::NOTHING,
     ..BITAXE_GAMMA
 };
