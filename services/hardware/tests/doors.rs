@@ -203,10 +203,7 @@ async fn the_status_tells_of_every_part() {
     };
     let status = bench.until_status("all sensors", whole).await;
     let board = &status.boards[0];
-    assert_eq!(
-        (board.name.as_str(), board.state.as_str(), board.reason.as_str()),
-        ("bitaxe", "hashing", "")
-    );
+    assert_eq!((board.name.as_str(), board.state.as_str(), board.reason.as_str()), ("bitaxe", "hashing", ""));
     assert!((1.1..1.2).contains(&board.volts) && board.watts.is_nan(), "{board:?}");
     let sensors: Vec<_> =
         status.sensors.iter().map(|sensor| (sensor.name.as_str(), sensor.part.as_str())).collect();
