@@ -116,6 +116,10 @@ fn board(serial: &str) -> (Device, UnixStream) {
     (Device::new(Identity::bitaxe_raw(serial), vec![control, line]).unwrap(), chips)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Waits until the agent can be asked.
 async fn ready(rig: &Rig, cursor: usize) {
     let ready = |event: &Event| match event {
@@ -204,9 +208,36 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
     let other = "ok ttyACM2 00 c0de:cafe OSMU Bitaxe second, ttyACM3 02 c0de:cafe OSMU Bitaxe second";
     until(&rig, "usb", |answer| answer == other).await;
     assert_eq!(ask("tty ttyACM2 115200 07000500060001 4").await, "ok 01000501");
-    let (again, _chips) = board("first");
+    let (again, mut chips) = board("first");
     rig.ports.usb[0].plug(again).unwrap();
     until(&rig, "usb", |answer| answer.contains("ttyACM0 00 c0de:cafe OSMU Bitaxe first")).await;
+
+    // More than a packet, both ways.
+    let question: Vec<u8> = (0..100).collect();
+    let much: Vec<u8> = (0..3000_u32).map(|number| (number % 251) as u8).collect();
+    let (sent, order) = (much.clone(), format!("tty ttyACM1 1000000 {} 3000", hex(&question)));
+    let answering = thread::spawn(move || {
+        let mut heard = vec![0; 100];
+        chips.read_exact(&mut heard).unwrap();
+        chips.write_all(&sent).unwrap();
+        (heard, chips)
+    });
+    assert_eq!(ask(&order).await, format!("ok {}", hex(&much)));
+    let (heard, _silent) = answering.join().unwrap();
+    assert_eq!(heard, question);
+
+    // Pulled out while somebody waits for an answer.
+    let pull = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rig.ports.usb[0].unplug();
+    };
+    let (answer, ()) = tokio::join!(rig.agent("tty ttyACM1 1000000 00 1"), pull);
+    let answer = answer.unwrap_err().to_string();
+    assert!(answer.contains("hung up") || answer.contains("Input/output error"), "{answer}");
+    until(&rig, "usb", |answer| answer == other).await;
+    let (again, _chips) = board("first");
+    rig.ports.usb[0].plug(again).unwrap();
+    until(&rig, "usb", |answer| answer.contains("ttyACM1 02 c0de:cafe OSMU Bitaxe first")).await;
 
     // A reset: the unit lets go of its lines, and finds everything again.
     ask("gpio set 0 0 1").await;
