@@ -162,7 +162,7 @@ impl Machine {
 
     fn blow(&mut self, seconds: f64) {
         for (number, fan) in self.fans.iter_mut().enumerate() {
-            fan.rpm = self.model.air.turn(fan.rpm, fan.drive, self.faults.fan_stopped(number), seconds);
+            fan.rpm = self.model.air.turn(fan.rpm, fan.drive, self.faults.fan_share(number), seconds);
         }
     }
 
@@ -176,9 +176,19 @@ impl Machine {
         if volts < 1.0 { 0.0 } else { self.direct_watts() / volts }
     }
 
+    /// On a board's rail.
+    pub(crate) fn amperes(&self, board: usize) -> f64 {
+        let seat = &self.seats[board];
+        let extra = if seat.rail_volts > 0.1 { self.faults.boards[board].extra_amperes } else { 0.0 };
+        seat.board.amperes + extra
+    }
+
     fn board_watts(&self) -> f64 {
-        let of = |seat: &Seat| seat.board.watts + seat.board.loss_watts(&self.model.board);
-        self.seats.iter().map(of).sum()
+        let of = |(number, seat): (usize, &Seat)| {
+            let extra = seat.rail_volts * (self.amperes(number) - seat.board.amperes);
+            seat.board.watts + seat.board.loss_watts(&self.model.board) + extra
+        };
+        self.seats.iter().enumerate().map(of).sum()
     }
 
     fn direct_watts(&self) -> f64 {

@@ -260,7 +260,9 @@ impl World {
         };
         there("board", board, self.circuits.len())?;
         match fault {
-            Fault::OneFanStopped { fan, .. } => there("fan", fan, self.machine.fans.len()),
+            Fault::OneFanStopped { fan, .. } | Fault::FanSlow { fan: Some(fan), .. } => {
+                there("fan", fan, self.machine.fans.len())
+            }
             Fault::SensorFrozen { sensor, .. }
             | Fault::SensorAbsurd { sensor, .. }
             | Fault::SensorLost { sensor, .. } => there("sensor", sensor, self.machine.sensors.len()),
@@ -310,7 +312,7 @@ impl World {
             outlet_celsius: outlet + offset,
             regulator_celsius: seat.board.regulator + offset,
             watts: seat.board.watts,
-            amperes: seat.board.amperes,
+            amperes: self.machine.amperes(board),
             error_share: if circuit.hashing() { errors } else { 0.0 },
             chain: circuit.state(),
             hashes: circuit.hashes,

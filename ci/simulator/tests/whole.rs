@@ -475,3 +475,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_load_beyond_the_limit_latches_the_regulator_off_and_a_slow_fan_turns_slowly() {
+    let whole = Whole::new(&BITAXE_GAMMA);
+    let bus = whole.handle.i2c(0);
+    bus.transfer(0x4C, &[0x4C, 0x3F], 0).unwrap();
+    whole.handle.fault(Fault::FanSlow { fan: Some(0), share: 0.25 });
+    bus.transfer(0x24, &[0x46, 0x19, 0x00], 0).unwrap(); // 25 A
+    bus.transfer(0x24, &[0x01, 0x80], 0).unwrap();
+    whole.until("rail", |state| state.boards[0].rail.millivolts > 790);
+    whole.handle.fault(Fault::ExtraLoad(30.0));
+    let state = whole.until("off", |state| state.boards[0].rail.millivolts == 0);
+    assert!(whole.happened(0, |event| *event == Event::RailCut { why: "over-current".into() }));
+    assert_eq!(bus.transfer(0x24, &[0x7B], 1), Ok(vec![0x80]), "STATUS_IOUT");
+    assert!(state.fans[0].rpm < 1800, "{:?}", state.fans);
+    whole.until("a quarter of 7000", |state| (1700..1800).contains(&state.fan.rpm));
+}
