@@ -90,6 +90,14 @@ impl World {
             let activity = circuit.activities.get(chip).copied().unwrap_or_default();
             Load { mhz: activity.mhz, hashing: activity.hashing }
         });
+        for (board, circuit) in self.circuits.iter_mut().enumerate() {
+            if let (Some(behind), Some((own, die, lost))) =
+                (&mut circuit.chain.behind, self.machine.behind_chip(board))
+            {
+                behind.part.sense(own, die);
+                behind.gone = lost;
+            }
+        }
         let offset = self.machine.faults.temperature_offset;
         for (circuit, seat) in self.circuits.iter_mut().zip(&self.machine.seats) {
             let dies = &seat.board.chips;

@@ -492,3 +492,38 @@ fn a_load_beyond_the_limit_latches_the_regulator_off_and_a_slow_fan_turns_slowly
     assert!(state.fans[0].rpm < 1800, "{:?}", state.fans);
     whole.until("a quarter of 7000", |state| (1700..1800).contains(&state.fan.rpm));
 }
+
+#[test]
+fn the_thermometer_of_an_s9_board_is_read_through_its_62nd_chip() {
+    let whole = Whole::new(&S9);
+    let bus = whole.handle.i2c(0);
+    let tell =
+        |frame: &str| bytes(frame).iter().for_each(|byte| drop(bus.transfer(0x55, &[*byte], 0).unwrap()));
+    tell("55 AA 06 55 AA 15 01");
+    whole.line("reset-0", true);
+    whole.until("rail", |state| state.boards[0].rail.on);
+    let mut chain = whole.chain(0);
+    let bare = |header: u8, rest: &[u8]| {
+        let mut body = vec![header, rest.len() as u8 + 3];
+        body.extend(rest);
+        body.push(adit_simulator::crc5(&body));
+        body
+    };
+    chain.write_all(&bare(0x55, &[0, 0])).unwrap();
+    (0..63u8).for_each(|chip| chain.write_all(&bare(0x41, &[4 * chip, 0])).unwrap());
+    let address = 61 * 4;
+    let ask = |chain: &mut UnixStream, i2c: u32| {
+        chain.write_all(&bare(0x48, &[&[address, 0x20][..], &i2c.to_be_bytes()].concat())).unwrap();
+        chain.write_all(&bare(0x44, &[address, 0x20])).unwrap();
+        let heard = listen(chain, SILENCE);
+        u32::from_be_bytes(heard[..4].try_into().unwrap())
+    };
+    let maker = 1 << 24 | 0x98 << 16 | 0xFE << 8;
+    assert_eq!(ask(&mut chain, maker) >> 31, 1, "the pins are no bus yet: busy for ever");
+    chain.write_all(&bare(0x48, &[address, 0x1C, 0x40, 0x20, 0x5A, 0xE0])).unwrap();
+    assert_eq!(ask(&mut chain, maker) & 0x8000_00FF, 0x55);
+    let die = ask(&mut chain, 1 << 24 | 0x98 << 16 | 0x01 << 8) & 0xFF;
+    assert!((24..40).contains(&die), "{die}");
+    assert_eq!(ask(&mut chain, 1 << 24 | 0x9A << 16 | 0xFE << 8) >> 31, 1, "nobody is at 0x4D");
+    assert_eq!(whole.handle.state().sensors[1].name, "board-0-chip");
+}
