@@ -13,7 +13,6 @@ pub mod outcome;
 pub mod prepare;
 pub mod qemu;
 pub mod run;
-pub mod shared_controller;
 pub mod site;
 pub mod tap;
 pub mod truth;

@@ -15,8 +15,6 @@ use adit_sys::spawn::{Launch, spawn};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use crate::shared_controller::SharedController;
-
 const PROFILE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../overlay/etc/adit/machines/bench-bitaxe.toml");
 /// Where the profile says that the pseudo-terminals are.
@@ -30,11 +28,10 @@ const BASE_BITS: u32 = 8;
 const EASIER: [(&str, &str); 2] =
     [("base_bits = 16", "base_bits = 8"), ("ticket_bits = 4", "ticket_bits = 2")];
 
-/// adit-hardware and adit-miner with a machine of four chains.
+/// adit-hardware and adit-miner with a machine of four boards.
 pub struct Native {
     /// By chain.
     pub simulators: Vec<adit_simulator::Handle>,
-    _controller: SharedController,
     services: Vec<Pid>,
 }
 
@@ -42,20 +39,18 @@ impl Native {
     /// Starts the machine and both services from `programs`; sockets, links and logs go to `folder`. `config` is the miner's `adit.toml`.
     pub fn start(programs: &Path, folder: &Path, config: &Path) -> Result<Self> {
         let at = |name: &str| folder.join(name);
-        let boards: Vec<PathBuf> = (0..CHAINS).map(|chain| at(&format!("board-{chain}.sock"))).collect();
-        let start = |(chain, board): (usize, &PathBuf)| {
-            let port = Endpoint::Pty(at(&format!("chain-{chain}")));
-            let mut machine = adit_simulator::Config::bitaxe(port, Endpoint::Unix(board.clone()));
+        let start = |chain: usize| {
+            let [port, board] = ["chain", "board"].map(|port| Endpoint::Pty(at(&format!("{port}-{chain}"))));
+            let mut machine = adit_simulator::Config::bitaxe(port, board);
             machine.slowdown_bits += SLOWDOWN_BITS;
             machine.base_bits = BASE_BITS;
             Simulator::start(&machine).context("simulated machine")
         };
-        let simulators = boards.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
-        let controller = SharedController::start(&at("board"), &boards)?;
+        let simulators = (0..CHAINS).map(start).collect::<Result<Vec<_>>>()?;
         let profile = std::fs::read_to_string(PROFILE).context(PROFILE)?;
-        std::fs::write(at("machine.toml"), with_chains(&profile, folder)?)?;
+        std::fs::write(at("machine.toml"), with_boards(&profile, folder)?)?;
 
-        let mut native = Self { simulators, _controller: controller, services: Vec::new() };
+        let mut native = Self { simulators, services: Vec::new() };
         let environment = [
             ("ADIT_MACHINE", at("machine.toml")),
             ("ADIT_CONFIG", config.to_owned()),
@@ -110,22 +105,35 @@ impl Drop for Native {
     }
 }
 
-/// The profile with its one chain four times, and its ports in `folder`.
-fn with_chains(profile: &str, folder: &Path) -> Result<String> {
-    const CHAIN: &str = "[[chain]]\n";
-    let folder = format!("{}/", folder.display());
-    let (machine, chain) = profile.split_once(CHAIN).with_context(|| format!("no chain in {PROFILE}"))?;
-    let port = format!("{PROFILE_PORTS}chain");
-    let mut chain = chain.to_owned();
-    for (wanted, easier) in EASIER.into_iter().chain([(port.as_str(), "{port}")]) {
-        if !chain.contains(wanted) {
+/// The profile with its one board four times, each on a controller of its own, and its ports in `folder`.
+fn with_boards(profile: &str, folder: &Path) -> Result<String> {
+    let parts = |text: &str| -> Option<[String; 4]> {
+        let (head, rest) = text.split_once("[[bus]]\n")?;
+        let (bus, rest) = rest.split_once("[temperature]\n")?;
+        let (limits, board) = rest.split_once("[[board]]\n")?;
+        Some([head, bus, limits, board].map(str::to_owned))
+    };
+    let [head, bus, limits, board] = parts(profile).with_context(|| format!("no board in {PROFILE}"))?;
+    let board = EASIER.into_iter().try_fold(board, |board, (wanted, easier)| {
+        if !board.contains(wanted) {
             bail!("the chain of {PROFILE} has no {wanted}");
         }
-        chain = chain.replace(wanted, easier);
-    }
-    let chains = (0..CHAINS)
-        .map(|index| format!("{CHAIN}{}\n", chain.replace("{port}", &format!("{folder}chain-{index}"))));
-    Ok(std::iter::once(machine.replace(PROFILE_PORTS, &folder)).chain(chains).collect())
+        Ok(board.replace(wanted, easier))
+    })?;
+    let numbered = |text: &str, index: usize| {
+        let folder = folder.display();
+        ["board", "chain"]
+            .iter()
+            .fold(text.to_owned(), |text, port| {
+                text.replace(&format!("{PROFILE_PORTS}{port}"), &format!("{folder}/{port}-{index}"))
+            })
+            .replace("\"control\"", &format!("\"control-{index}\""))
+            .replace("name = \"bitaxe\"", &format!("name = \"bitaxe-{index}\""))
+    };
+    let buses: String = (0..CHAINS).map(|index| format!("[[bus]]\n{}", numbered(&bus, index))).collect();
+    let boards: String =
+        (0..CHAINS).map(|index| format!("[[board]]\n{}\n", numbered(&board, index))).collect();
+    Ok(format!("{head}{buses}[temperature]\n{limits}{boards}"))
 }
 
 fn start_service(

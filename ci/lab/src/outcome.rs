@@ -69,11 +69,12 @@ impl std::str::FromStr for Goal {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is not a goal; write ready, shares=N or blocks=N");
+        let wrong = || format!("'{text}' is not a goal; write ready, shares=N or blocks=N, N at least 1");
+        let count = |text: &str| text.parse().ok().filter(|count| *count > 0).ok_or_else(wrong);
         match text.split_once('=') {
             None if text == "ready" => Ok(Self::Ready),
-            Some(("shares", count)) => count.parse().map(Self::Shares).map_err(|_| wrong()),
-            Some(("blocks", count)) => count.parse().map(Self::Blocks).map_err(|_| wrong()),
+            Some(("shares", text)) => Ok(Self::Shares(count(text)?)),
+            Some(("blocks", text)) => Ok(Self::Blocks(count(text)?)),
             _ => Err(wrong()),
         }
     }

@@ -1,17 +1,13 @@
 //! adit-gateway: reads its one argument and hands over to the library.
 
 use std::{
-    env,
-    future::pending,
-    io,
+    env, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::Path,
 };
 
 use adit_gateway::{Surroundings, identity::Identity, server::Limits};
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::Level;
 
 const USAGE: &str = "adit-gateway [--listen ADDRESS:PORT], for example --listen [::]:80";
 
@@ -19,13 +15,7 @@ const USAGE: &str = "adit-gateway [--listen ADDRESS:PORT], for example --listen 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 80);
 
 fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(Level::INFO)
-        .without_time()
-        .with_ansi(false)
-        .with_target(true)
-        .init();
+    adit_service::log_to_stderr();
     if let Err(error) = start() {
         tracing::error!(target: "adit_gateway", "{error:#}");
         std::process::exit(1);
@@ -40,16 +30,7 @@ fn start() -> anyhow::Result<()> {
         identity: Identity::read(Path::new("/")),
         limits: Limits::default(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-        adit_gateway::run(surroundings, async move {
-            if terminate.recv().await.is_none() {
-                pending().await
-            }
-        })
-        .await
-    })
+    adit_service::run(|stop| adit_gateway::run(surroundings, stop))
 }
 
 fn listen_address(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<SocketAddr> {

@@ -1,43 +1,36 @@
-//! The board around the chips: controller, fan and sensors, rail, reset line; and the few things that are done with them as a whole.
+//! One hash board: reset line, rail, its own fans and sensors; and the few things that are done with them as a whole.
 //!
-//! Rule of this room: power comes on only in [`Board::power_up`], after a turning fan; everything else here only reads or makes safer.
+//! Rule of this room: power comes on only in [`Board::power_up`], after turning fans; everything else here only reads or makes safer. What boards share is in [`crate::shared`].
 
-mod bitaxe_raw;
-mod emc2101;
-mod tps546;
+use std::time::{Duration, Instant};
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
-
+use adit_peripherals::Duty;
 use tokio::time::sleep;
 
-pub(crate) use self::bitaxe_raw::{BitaxeRaw, BoardError};
-use self::{emc2101::Emc2101, tps546::Tps546};
 use crate::{
-    port::{Port, PortError},
+    bus::{Bus, Buses, Input, Output},
+    parts::{BoardError, Fan, Rail, Sensor},
     power::{Fault, Sample},
-    profile::{ControllerKind, FanKind, Profile, RailKind},
+    profile::{BoardProfile, Place, Profile},
 };
 
-/// Fan and rail are looked at this often while they come up.
+/// Fans and rails are looked at this often while they come up.
 const LOOK: Duration = Duration::from_millis(10);
 /// Looks in a row at which a fan must turn before it counts as turning.
 const FAN_LOOKS: u32 = 2;
-/// A rail that is off must have fallen below this share of its nominal voltage …
-const OFF_SHARE: f64 = 0.25;
-/// … within this time.
-const FALL: Duration = Duration::from_millis(500);
 
 /// Which parts of the safe state have been reached and read back.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SafeState {
     pub rail_off: bool,
     pub reset_held: bool,
     pub fan_full: bool,
     /// What stood in the way.
     pub errors: Vec<String>,
+    /// There is no way to the board at all; of a machine: to none of its boards.
+    pub unopened: bool,
+    /// The board is not plugged in.
+    pub absent: bool,
 }
 
 impl SafeState {
@@ -45,146 +38,169 @@ impl SafeState {
         self.rail_off && self.reset_held && self.fan_full
     }
 
-    fn note<T>(&mut self, what: &str, result: Result<T, BoardError>) -> Option<T> {
+    pub(crate) fn note<T>(&mut self, what: &str, result: Result<T, BoardError>) -> Option<T> {
         result.map_err(|error| self.errors.push(format!("{what}: {error}"))).ok()
+    }
+
+    /// Of several boards: what all have reached. One that is not plugged in has nothing to reach.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        if self.absent || other.absent {
+            let (mut there, gone) = if self.absent { (other, self) } else { (self, other) };
+            there.errors.extend(gone.errors);
+            return there;
+        }
+        self.errors.extend(other.errors);
+        Self {
+            rail_off: self.rail_off && other.rail_off,
+            reset_held: self.reset_held && other.reset_held,
+            fan_full: self.fan_full && other.fan_full,
+            errors: self.errors,
+            unopened: self.unopened && other.unopened,
+            absent: false,
+        }
     }
 }
 
 #[derive(Debug)]
 pub(crate) struct Board {
-    controller: BitaxeRaw,
-    fan: Emc2101,
-    rail: Tps546,
-    reset_pin: u8,
-    nominal_volts: f64,
+    reset: Output,
+    reset_settle: Duration,
+    plug: Option<Input>,
+    /// `None`: the chips hang on the PSU.
+    rail: Option<Rail>,
+    pub(crate) fans: Vec<Fan>,
+    pub(crate) sensors: Vec<Sensor>,
+    /// Whose loss is the board's.
+    bus: Bus,
 }
 
 impl Board {
-    /// Opens the controller's port; touches nothing yet.
-    pub(crate) fn open(profile: &Profile) -> Result<Self, BoardError> {
-        Self::on(profile, Port::open)
+    /// Touches nothing yet.
+    pub(crate) fn new(board: &BoardProfile, buses: &Buses) -> Self {
+        Self {
+            reset: buses.output(&board.reset),
+            reset_settle: Duration::from_millis(board.reset_settle_ms.into()),
+            plug: board.plug.as_ref().map(|plug| buses.input(plug)),
+            rail: board.rail.as_ref().map(|rail| Rail::new(rail, buses)),
+            fans: board.fan.iter().map(|fan| Fan::new(fan, buses)).collect(),
+            sensors: board.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
+            bus: buses.get(&board.reset.bus),
+        }
     }
 
-    /// As [`Board::open`], on a port that another process may hold.
-    pub(crate) fn open_beside(profile: &Profile) -> Result<Self, BoardError> {
-        Self::on(profile, Port::open_beside)
+    pub(crate) fn has_rail(&self) -> bool {
+        self.rail.is_some()
     }
 
-    fn on(
-        profile: &Profile,
-        open: impl FnOnce(&Path, u32) -> Result<Port, PortError>,
-    ) -> Result<Self, BoardError> {
-        let port = open(&profile.controller.port, profile.controller.baud)?;
-        Ok(Self {
-            controller: match profile.controller.kind {
-                ControllerKind::BitaxeRaw => BitaxeRaw::new(port),
-            },
-            fan: match profile.fan.kind {
-                FanKind::Emc2101 => Emc2101::new(profile.fan.address),
-            },
-            rail: match profile.rail.kind {
-                RailKind::Tps546d24a => Tps546::new(profile.rail.clone()),
-            },
-            reset_pin: profile.controller.reset_pin,
-            nominal_volts: profile.rail.volts,
-        })
+    /// Drops the way to the board, so that it is looked for anew.
+    pub(crate) async fn close(&self) {
+        self.bus.close().await;
     }
 
-    /// Rail off, reset held, fan full, each read back. The rail comes first: without it nothing heats.
+    /// A board is there, as far as can be said: its bus opens, and its plug line does not deny it.
+    pub(crate) async fn is_there(&self) -> bool {
+        self.bus.open().await.is_ok()
+            && match &self.plug {
+                Some(plug) => plug.is_active().await.unwrap_or(true),
+                None => true,
+            }
+    }
+
+    /// Rail off, reset held, fans full, each read back. The rail comes first: without it nothing heats.
     ///
-    /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again.
-    pub(crate) async fn make_safe(&mut self) -> SafeState {
-        let mut state = SafeState::default();
-        self.make_safe_into(&mut state).await;
-        state
-    }
-
-    /// As [`Board::make_safe`], for a caller that may break off: `state` holds what was reached until then.
-    pub(crate) async fn make_safe_into(&mut self, state: &mut SafeState) {
-        let off = self.rail.switch_off(&mut self.controller).await;
+    /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again. `state` holds what was reached
+    /// until then for a caller that breaks off.
+    pub(crate) async fn make_safe(&mut self, state: &mut SafeState) {
+        if let Err(error) = self.bus.open().await {
+            (state.unopened, state.absent) = (error.is_unopened(), error.is_absence());
+            state.errors.push(error.to_string());
+            return;
+        }
+        if let Some(plug) = &self.plug
+            && matches!(plug.is_active().await, Ok(false))
+        {
+            state.absent = true;
+            // Whatever is plugged in next must not find its chips running.
+            let _ = self.reset.set(true).await;
+            return;
+        }
+        let off = match &mut self.rail {
+            Some(rail) => rail.switch_off().await,
+            None => Ok(()),
+        };
         let silent = off.as_ref().is_err_and(BoardError::is_silence);
         let off = state.note("rail", off).is_some();
         if silent {
             return;
         }
-        let held = self.controller.set_pin(self.reset_pin, false).await;
-        state.reset_held = state.note("reset", held).is_some();
-        let full = self.fan.run_full(&mut self.controller).await;
-        state.fan_full = state.note("fan", full).is_some();
+        let held = self.reset.set(true).await;
+        state.reset_held = state.note("reset", held.map_err(BoardError::from)).is_some();
+        state.fan_full = drive_full(&mut self.fans, state).await;
         if off {
-            let fallen = self.wait_for_fall().await;
+            let fallen = match &mut self.rail {
+                Some(rail) => rail.wait_for_fall().await,
+                None => Ok(()),
+            };
             state.rail_off = state.note("rail", fallen).is_some();
         }
     }
 
-    async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
-        let deadline = Instant::now() + FALL;
-        loop {
-            let volts = self.rail.volts(&mut self.controller).await?;
-            if self.is_off(volts) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(BoardError::StillOn { volts });
-            }
-            sleep(LOOK).await;
-        }
-    }
-
-    /// Identities of fan controller and regulator, and the regulator's limits. The rail stays off.
+    /// Identities of fan controllers and regulator, and the regulator's limits. The rail stays off.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
-        self.fan.prepare(&mut self.controller).await?;
-        self.fan.run_full(&mut self.controller).await?;
-        self.rail.prepare(&mut self.controller).await
-    }
-
-    /// Waits until the fan turns. Errors with [`Fault::Fan`] when it does not in time.
-    pub(crate) async fn prove_fan(&mut self, profile: &Profile) -> Result<(), Fault> {
-        let deadline = Instant::now() + Duration::from_millis(profile.fan.spin_up_ms.into());
-        let mut turning = 0;
-        loop {
-            let rpm = self.fan.rpm(&mut self.controller).await?;
-            turning = if rpm >= profile.fan.min_rpm { turning + 1 } else { 0 };
-            if turning == FAN_LOOKS {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(Fault::Fan { rpm, min: profile.fan.min_rpm });
-            }
-            sleep(LOOK).await;
+        for fan in &mut self.fans {
+            fan.prepare().await?;
+            fan.drive(Duty::FULL).await?;
+        }
+        match &mut self.rail {
+            Some(rail) => rail.prepare().await,
+            None => Ok(()),
         }
     }
 
-    /// Rail on, measured within limits, reset released. The caller has seen the fan turn.
+    /// Rail on, measured within limits, reset released. The caller has seen the fans turn.
     ///
-    /// Looks at the fan once more itself, so that no path through the program leads past it.
-    pub(crate) async fn power_up(&mut self, profile: &Profile) -> Result<(), Fault> {
-        self.controller.set_pin(self.reset_pin, false).await?;
-        let rpm = self.fan.rpm(&mut self.controller).await?;
-        if rpm < profile.fan.min_rpm {
-            return Err(Fault::Fan { rpm, min: profile.fan.min_rpm });
-        }
-        self.rail.switch_on(&mut self.controller).await?;
-        let rail = &profile.rail;
-        let deadline = Instant::now() + Duration::from_millis(rail.rise_ms.into());
-        loop {
-            let volts = self.rail.volts(&mut self.controller).await?;
-            if volts > rail.max_volts || (volts < rail.min_volts && Instant::now() > deadline) {
-                return Err(Fault::Rail { volts, min: rail.min_volts, max: rail.max_volts });
+    /// Looks at the fans once more itself, so that no path through the program leads past it.
+    pub(crate) async fn power_up(&mut self) -> Result<(), Fault> {
+        self.reset.set(true).await?;
+        for fan in &mut self.fans {
+            let rpm = fan.rpm().await?;
+            if rpm < fan.min_rpm {
+                return Err(Fault::fan(fan, rpm));
             }
-            if volts >= rail.min_volts {
-                break;
-            }
-            sleep(LOOK).await;
         }
-        self.controller.set_pin(self.reset_pin, true).await?;
-        sleep(Duration::from_millis(profile.controller.reset_settle_ms.into())).await;
+        if let Some(rail) = &mut self.rail {
+            rail.switch_on().await?;
+            let deadline = Instant::now() + rail.rise;
+            loop {
+                let volts = rail.measured().await?;
+                if volts > rail.max_volts || (volts < rail.min_volts && Instant::now() > deadline) {
+                    return Err(Fault::rail("rail", volts, rail.min_volts, rail.max_volts));
+                }
+                if volts >= rail.min_volts {
+                    break;
+                }
+                sleep(LOOK).await;
+            }
+        }
+        self.reset.set(false).await?;
+        sleep(self.reset_settle).await;
         Ok(())
     }
 
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and a regulator that knows them does so again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => rail.set_volts(volts).await,
+            None => Ok(()),
+        }
+    }
+
     /// A rail that was switched off measures as off.
-    pub(crate) fn is_off(&self, volts: f64) -> bool {
-        volts <= self.nominal_volts * OFF_SHARE
+    pub(crate) fn is_off(&self, sample: &Sample) -> bool {
+        match &self.rail {
+            Some(rail) => sample.rail_volts.is_some_and(|volts| rail.is_off(volts)),
+            None => true,
+        }
     }
 
     /// Everything that the limits are about. A device that does not answer leaves its values out; a controller that does not is not asked for the rest, so that a look takes no longer than one
@@ -200,14 +216,85 @@ impl Board {
     }
 
     async fn look(&mut self) -> Result<Sample, BoardError> {
-        Ok(Sample {
-            silent: None,
-            rail_volts: unless_silent(self.rail.volts(&mut self.controller).await)?,
-            fan_rpm: unless_silent(self.fan.rpm(&mut self.controller).await)?,
-            chip_celsius: unless_silent(self.fan.chip_celsius(&mut self.controller).await)?.flatten(),
-            board_celsius: unless_silent(self.fan.board_celsius(&mut self.controller).await)?,
-        })
+        let (rail_volts, rail_amperes) = match &mut self.rail {
+            Some(rail) => (unless_silent(rail.measured().await)?, unless_silent(rail.amperes().await)?),
+            None => (None, None),
+        };
+        let fans = look_at_fans(&mut self.fans).await?;
+        let sensors = look_at_sensors(&mut self.sensors).await?;
+        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, sensors })
     }
+
+    /// Nothing here can drive these parts: the board is not to be powered.
+    pub(crate) fn undriven(&self) -> Vec<String> {
+        let rail = self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"));
+        rail.into_iter().chain(undriven(&self.fans, &self.sensors)).collect()
+    }
+}
+
+/// Fans and sensors that nothing here can drive.
+pub(crate) fn undriven(fans: &[Fan], sensors: &[Sensor]) -> Vec<String> {
+    let fans = fans.iter().filter_map(Fan::undriven).map(|part| format!("fan {part}"));
+    fans.chain(sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}"))).collect()
+}
+
+/// All fans at full speed; true when each has taken it.
+pub(crate) async fn drive_full(fans: &mut [Fan], state: &mut SafeState) -> bool {
+    let mut all = true;
+    for fan in fans {
+        let full = fan.drive(Duty::FULL).await;
+        all &= state.note(&fan.name, full).is_some();
+    }
+    all
+}
+
+/// Waits until all fans turn. Errors with [`Fault::Fan`] when one does not in time.
+pub(crate) async fn prove(fans: &mut [Fan]) -> Result<(), Fault> {
+    let began = Instant::now();
+    for fan in fans {
+        let mut turning = 0;
+        while turning < FAN_LOOKS {
+            let rpm = fan.rpm().await?;
+            turning = if rpm >= fan.min_rpm { turning + 1 } else { 0 };
+            if turning < FAN_LOOKS && began.elapsed() > fan.spin_up {
+                return Err(Fault::fan(fan, rpm));
+            }
+            if turning < FAN_LOOKS {
+                sleep(LOOK).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn look_at_fans(fans: &mut [Fan]) -> Result<Vec<Option<u32>>, BoardError> {
+    let mut rpm = Vec::with_capacity(fans.len());
+    for fan in fans {
+        rpm.push(unless_silent(fan.rpm().await)?);
+    }
+    Ok(rpm)
+}
+
+pub(crate) async fn look_at_sensors(sensors: &mut [Sensor]) -> Result<Vec<Option<f64>>, BoardError> {
+    let mut celsius = Vec::with_capacity(sensors.len());
+    for sensor in sensors {
+        celsius.push(unless_silent(sensor.celsius().await)?.flatten());
+    }
+    Ok(celsius)
+}
+
+/// The first board temperature that is too high, or missing, for power.
+pub(crate) fn is_cool(sensors: &[Sensor], sample: &Sample, profile: &Profile) -> Result<(), Fault> {
+    let max = profile.temperature.start_board_celsius;
+    for (sensor, celsius) in sensors.iter().zip(&sample.sensors) {
+        match celsius {
+            _ if sensor.of != Place::Board => {}
+            Some(celsius) if *celsius <= max => {}
+            Some(celsius) => return Err(Fault::StillWarm { celsius: *celsius, max }),
+            None => return Err(Fault::SensorLost("board temperature".into())),
+        }
+    }
+    Ok(())
 }
 
 /// `None`: the device did not answer. Errors: the controller did not.
@@ -221,6 +308,7 @@ fn unless_silent<T>(result: Result<T, BoardError>) -> Result<Option<T>, BoardErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::Claim;
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     #[tokio::test]
@@ -231,7 +319,7 @@ mod tests {
         let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
         let shipped = include_str!("../../../overlay/etc/adit/machines/bench-bitaxe.toml");
         let profile = Profile::parse(&shipped.replace("/tmp/adit/board", &near)).unwrap();
-        let mut board = Board::open(&profile).unwrap();
+        let mut board = Board::new(&profile.board[0], &Buses::new(&profile, Claim::Alone));
         let controller = std::thread::spawn(move || {
             let mut request = [0; 64];
             let length = rustix::io::read(&far, &mut request).unwrap();
@@ -250,5 +338,18 @@ mod tests {
             began.elapsed()
         );
         drop(controller.join().unwrap());
+    }
+
+    #[test]
+    fn a_machine_is_safe_when_each_of_its_boards_is() {
+        let safe = || SafeState { rail_off: true, reset_held: true, fan_full: true, ..Default::default() };
+        assert!(safe().with(safe()).reached());
+        let half = SafeState { rail_off: false, ..safe() };
+        let state = safe().with(half);
+        assert!(!state.reached() && state.reset_held && state.fan_full);
+        let gone = || SafeState { absent: true, unopened: true, ..Default::default() };
+        assert!(safe().with(gone()).reached() && gone().with(safe()).reached());
+        let none = gone().with(gone());
+        assert!(none.unopened && !none.reached());
     }
 }

@@ -10,7 +10,10 @@ mod jobs;
 mod rolling;
 mod telemetry;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
@@ -82,6 +85,7 @@ struct Oddities {
 pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
+    port: &Path,
     path: &WorkPath,
     orders: &Orders,
     status: &Status,
@@ -91,7 +95,7 @@ pub(crate) async fn run(
         index,
         profile,
         chip: profile.chip(),
-        port: Port::open(&profile.port, reset_baud)?,
+        port: Port::open(port, reset_baud)?,
         parser: Parser::new(profile.chip().responses),
         path,
         orders,
@@ -106,16 +110,16 @@ pub(crate) async fn run(
         chain.baud = reset_baud;
     });
     let clock = chain.bring_up().await?;
-    chain.status.stage_of(index, Stage::Hashing);
+    chain.status.stage(index, Stage::Hashing);
     chain.hash(clock).await
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub(crate) async fn slow_down(profile: &ChainProfile) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile, port: &Path) -> Result<(), ChainFault> {
     let chip = profile.chip();
     let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
-        let port = Port::open(&profile.port, baud)?;
+        let port = Port::open(port, baud)?;
         for frame in &frames {
             port.write(frame.as_bytes()).await?;
             port.drained().await;

@@ -6,16 +6,20 @@
 //! [`run`] is the driver, [`safe_state`] the one-shot that adit-init runs when the driver is dead. The binary only parses its command line, so that tests run the same code in-process.
 
 mod board;
+mod bus;
 mod chain;
 mod doors;
 mod machine;
 mod notify;
 mod orders;
+mod parts;
 mod poll;
 mod port;
 mod power;
 pub mod profile;
 pub mod safe_state;
+pub mod safety;
+mod shared;
 mod status;
 mod work_path;
 
@@ -24,6 +28,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
+use bus::Claim;
 pub use doors::Doors;
 use machine::Machine;
 use orders::{Limits, Orders};
@@ -38,16 +43,16 @@ const HOLDERS: usize = 4;
 
 /// Drives the machine until `stop`, then brings it into its safe state.
 ///
-/// Says READY=1 when the doors are served, the controller has answered and the safe state has been read back; hashing comes later and shows in the status.
+/// Says READY=1 when the doors are served, every board that is plugged in has been tried and one has read back its safe state; hashing comes later and shows in the status.
 /// Errors: a door failed, or the safe state was not reached at the end.
 pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let status = Status::new(profile);
-    let path = WorkPath::new(profile.chain.len() as u8);
+    let path = WorkPath::new(profile.board.len() as u8);
     let orders = Arc::new(Orders::new(Limits::of(profile)));
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let mut machine = Machine::new(profile, &path, &orders, &status);
+    let mut machine = Machine::new(profile, &path, &orders, &status, Claim::Alone);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),
@@ -58,7 +63,9 @@ pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>
     };
     // Whatever ended it: power off first.
     notify::stopping();
-    let state = timeout(LAST, machine.make_safe()).await.unwrap_or_default();
+    // What was not reached until then shows in the state.
+    let _ = timeout(LAST, machine.make_safe()).await;
+    let state = machine.safe();
     doors.abort();
     if !state.reached() {
         bail!("safe state not reached: {}", state.errors.join("; "));

@@ -1,7 +1,10 @@
-//! The machine's life: safe → fan proven → power → chains → hashing, and from anywhere back to safe.
+//! The machine's life: safe → shared parts proven and on → each board on its own from safe to hashing, and from anywhere back to safe.
 //!
-//! One loop. While chips have power, fan, rail and temperatures are looked at every second, whatever the chains do. Every way out of the powered part leads through
-//! [`Machine::make_safe`]: a fault, a chain that is given up, the end of the process.
+//! One loop a board and one for what they share. While chips have power, fans, rails and temperatures are looked at every second, whatever the chains do. A fault of a board takes that board off; a fault of
+//! what is shared, or of a board that has no switch of its own, takes all off. Every way out of a powered part leads through making it safe: a fault, a chain that is given up, the end of the process.
+
+mod common;
+mod refusal;
 
 use std::{
     convert::Infallible,
@@ -14,29 +17,73 @@ use std::{
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use self::common::Common;
+pub(crate) use self::refusal::Refusal;
 use crate::{
-    board::{Board, SafeState},
+    board::{self, Board, SafeState},
+    bus::{Buses, Claim, Output},
     chain, notify,
     orders::Orders,
+    parts::BoardError,
     power::{Fault, Judge},
-    profile::Profile,
+    profile::{BoardProfile, Profile},
+    shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
 };
 
-/// A machine that ran for so long starts over with the shortest pause after its next fault.
+/// A board that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
+/// A board that is not plugged in is looked for this often.
+const LOOK_FOR: Duration = Duration::from_secs(1);
 /// However often another voltage is asked for, the regulator is not told more often than this.
 const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
+    orders: &'a Orders,
+    lights: Vec<Output>,
+    status: &'a Status,
+    refusal: Refusal,
+    shared: Shared,
+    pauses: Pauses,
+    /// As a slot's.
+    safe: SafeState,
+    boards: Vec<Slot<'a>>,
+}
+
+/// A board's place in the machine.
+struct Slot<'a> {
+    index: u8,
+    machine: &'a Profile,
+    profile: &'a BoardProfile,
     path: &'a WorkPath,
     orders: &'a Orders,
     status: &'a Status,
-    board: Option<Board>,
-    said_ready: bool,
+    buses: Buses,
+    board: Board,
+    refusal: Refusal,
+    pauses: Pauses,
+    /// Of the last time that it was made safe, as far as that came.
+    safe: SafeState,
+}
+
+/// How long to stay off after a fault: longer each time.
+#[derive(Debug, Default)]
+struct Pauses {
     faults_in_a_row: u32,
+}
+
+impl Pauses {
+    fn after(&mut self, ran: Duration, profile: &Profile) -> Duration {
+        if ran > WAS_STABLE {
+            self.faults_in_a_row = 0;
+        }
+        let safety = &profile.safety;
+        let doubled = u64::from(safety.retry_ms) << self.faults_in_a_row.min(16);
+        self.faults_in_a_row += 1;
+        Duration::from_millis(doubled.min(safety.retry_max_ms.into()))
+    }
 }
 
 impl<'a> Machine<'a> {
@@ -45,176 +92,446 @@ impl<'a> Machine<'a> {
         path: &'a WorkPath,
         orders: &'a Orders,
         status: &'a Status,
+        claim: Claim,
     ) -> Self {
-        Self { profile, path, orders, status, board: None, said_ready: false, faults_in_a_row: 0 }
+        let buses = Buses::new(profile, claim);
+        let shared = Shared::new(profile, &buses);
+        let slot = |(index, board): (usize, &'a BoardProfile)| {
+            let own = Board::new(board, &buses);
+            Slot {
+                index: index as u8,
+                machine: profile,
+                profile: board,
+                path,
+                orders,
+                status,
+                refusal: Refusal::of_board(profile, index, &own),
+                buses: buses.clone(),
+                board: own,
+                pauses: Pauses::default(),
+                safe: SafeState::default(),
+            }
+        };
+        Self {
+            profile,
+            orders,
+            lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
+            status,
+            refusal: Refusal::of_machine(profile, &shared),
+            boards: profile.board.iter().enumerate().map(slot).collect(),
+            shared,
+            pauses: Pauses::default(),
+            safe: SafeState::default(),
+        }
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self) -> Infallible {
+        let common = Common::new(self.boards.len());
+        let refusal = &self.refusal;
+        let slots = self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, refusal)) });
+        let mut lives: Vec<Life<'_>> = slots.collect();
+        let shared = SharedLife {
+            profile: self.profile,
+            status: self.status,
+            shared: &mut self.shared,
+            pauses: &mut self.pauses,
+            refusal,
+            common: &common,
+        };
+        lives.push(Box::pin(shared.run()));
+        lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        poll_fn(|context| {
+            for life in &mut lives {
+                let Poll::Pending = life.as_mut().poll(context);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// The supply and all rails off, resets held, fans full. Boards at once, for each may have to wait for its own controller. A caller may break off: [`Machine::safe`] says how far it came.
+    pub(crate) async fn make_safe(&mut self) {
+        self.boards.iter_mut().for_each(|slot| slot.safe = SafeState::default());
+        self.safe = SafeState::default();
+        make_shared_safe(&mut self.shared, &self.refusal, &mut self.safe).await;
+        let hands_off = self.refusal.hands_off;
+        all(self.boards.iter_mut().map(|slot| Box::pin(slot.make_safe(hands_off))).collect()).await;
+    }
+
+    /// What [`Machine::make_safe`] has reached.
+    pub(crate) fn safe(&self) -> SafeState {
+        let boards = self.boards.iter().map(|slot| slot.safe.clone());
+        let boards = boards.reduce(SafeState::with).unwrap_or_default();
+        let (unopened, absent) = (boards.unopened, boards.absent);
+        let all = self.safe.clone().with(SafeState { unopened: false, ..boards });
+        // Where there is no board, whatever they would share does not make one safe.
+        SafeState { unopened, absent, ..all }
+    }
+}
+
+type Life<'a> = Pin<Box<dyn Future<Output = Infallible> + 'a>>;
+
+/// All at once, to their ends.
+async fn all<F: Future>(mut futures: Vec<Pin<Box<F>>>) {
+    poll_fn(|context| {
+        futures.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+async fn make_shared_safe(shared: &mut Shared, refusal: &Refusal, state: &mut SafeState) {
+    if refusal.hands_off {
+        state.errors.push(refusal.text());
+        state.fan_full = shared.cool(state).await;
+    } else {
+        shared.make_safe(state).await;
+    }
+    notify::progress();
+}
+
+/// What boards share, while the machine runs.
+struct SharedLife<'a> {
+    profile: &'a Profile,
+    status: &'a Status,
+    shared: &'a mut Shared,
+    pauses: &'a mut Pauses,
+    refusal: &'a Refusal,
+    common: &'a Common,
+}
+
+impl SharedLife<'_> {
+    async fn run(mut self) -> Infallible {
+        if !self.refusal.is_none() {
+            return self.refuse().await;
+        }
+        if self.shared.is_nothing() {
+            self.common.ready().await;
+            self.common.supply(true);
+            return std::future::pending().await;
+        }
         loop {
             let began = Instant::now();
             let Err(fault) = self.cycle().await;
-            if began.elapsed() > WAS_STABLE {
-                self.faults_in_a_row = 0;
-            }
-            self.give_up(&fault).await;
+            let mut state = SafeState::default();
+            make_shared_safe(self.shared, self.refusal, &mut state).await;
+            // Boards go off by themselves as soon as they see this; without a supply they already are.
+            self.common.supply(false);
+            let pause = self.pauses.after(began.elapsed(), self.profile);
+            let reason = reason(&fault, &state);
+            say(&reason, pause, state.reached(), None);
+            self.status.machine_fault(Some(&fault), &reason);
+            self.stay_safe(pause, state.reached()).await;
+            self.common.forget();
         }
     }
 
-    /// Rail off, reset held, fan full. When the controller cannot be reached, the chips are at least slowed down over their own line.
-    pub(crate) async fn make_safe(&mut self) -> SafeState {
-        let state = match self.board() {
-            Ok(board) => board.make_safe().await,
-            Err(fault) => SafeState { errors: vec![fault.to_string()], ..Default::default() },
-        };
-        if !state.rail_off {
-            for chain in &self.profile.chain {
-                if let Err(error) = chain::slow_down(chain).await {
-                    warn!(%error, "chips cannot be slowed down either");
-                }
-            }
-            // A port that went away is opened again next time.
-            self.board = None;
-        }
-        notify::progress();
-        state
-    }
-
-    fn board(&mut self) -> Result<&mut Board, Fault> {
-        match &mut self.board {
-            Some(board) => Ok(board),
-            none => Ok(none.insert(Board::open(self.profile)?)),
-        }
-    }
-
-    /// Once from safe to hashing; ends with the reason why not, or why no longer.
+    /// Once from off to a fault.
     async fn cycle(&mut self) -> Result<Infallible, Fault> {
-        let state = self.make_safe().await;
+        let mut state = SafeState::default();
+        make_shared_safe(self.shared, self.refusal, &mut state).await;
         if !state.reached() {
             return Err(Fault::NotSafe(state.errors.join("; ")));
         }
-        if !std::mem::replace(&mut self.said_ready, true) {
-            notify::ready();
-        }
-        let (profile, path, orders, status) = (self.profile, self.path, self.orders, self.status);
-        let board = self.board()?;
-        status.stage(Stage::Fans);
-        board.prepare().await?;
-        board.prove_fan(profile).await?;
-        let sample = board.sample().await;
-        status.sample(&sample);
-        let max = profile.temperature.start_board_celsius;
-        match sample.board_celsius {
-            Some(celsius) if celsius <= max => {}
-            Some(celsius) => return Err(Fault::StillWarm { celsius, max }),
-            None => return Err(Fault::SensorLost("board temperature")),
-        }
-        status.stage(Stage::Power);
-        board.power_up(profile).await?;
-        orders.volts_are(0, profile.rail.volts);
+        self.common.ready().await;
+        self.shared.bring_up(self.profile).await?;
+        self.status.machine_well();
+        self.common.supply(true);
         tokio::select! {
             biased;
-            fault = watch(profile, board, orders, status) => fault,
-            fault = run_chains(profile, path, orders, status) => fault,
+            fault = watch_shared(self.profile, self.shared, self.status) => fault,
+            fault = self.common.raised() => Err(fault),
         }
     }
 
-    /// Off power, said why, and a pause in which the machine is kept safe.
-    async fn give_up(&mut self, fault: &Fault) {
-        let state = self.make_safe().await;
-        let reason = if state.reached() || matches!(fault, Fault::NotSafe(_)) {
-            fault.to_string()
-        } else {
-            format!("{fault}; safe state not reached: {}", state.errors.join("; "))
-        };
-        let safety = &self.profile.safety;
-        let doubled = u64::from(safety.retry_ms) << self.faults_in_a_row.min(16);
-        let pause_ms = doubled.min(safety.retry_max_ms.into());
-        self.faults_in_a_row += 1;
-        if state.reached() {
-            warn!(target: "adit_hardware", reason = %reason, retry_ms = pause_ms, "fault");
-        } else {
-            error!(target: "adit_hardware", reason = %reason, retry_ms = pause_ms, "fault");
-        }
-        self.status.fault(fault, &reason);
-        self.stay_safe(Duration::from_millis(pause_ms), state.reached()).await;
-    }
-
-    /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
     async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
         let end = Instant::now() + pause;
         let interval = Duration::from_millis(self.profile.safety.interval_ms.into());
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            if let Some(board) = &mut self.board {
-                let sample = board.sample().await;
-                safe &= sample.rail_volts.is_some_and(|volts| board.is_off(volts));
-                self.status.sample(&sample);
-            }
+            self.status.machine_sample(&self.shared.sample().await);
             if !safe {
-                safe = self.make_safe().await.reached();
+                let mut state = SafeState::default();
+                make_shared_safe(self.shared, self.refusal, &mut state).await;
+                safe = state.reached();
+            }
+        }
+    }
+
+    /// The machine is not to have power. Its fans run all the same, for somebody else may have powered it.
+    async fn refuse(&mut self) -> Infallible {
+        let reason = self.refusal.text();
+        error!(target: "adit_hardware", reason = %reason, "fault");
+        self.status.machine_fault(None, &reason);
+        notify::ready();
+        loop {
+            let mut state = SafeState::default();
+            make_shared_safe(self.shared, self.refusal, &mut state).await;
+            sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
+            notify::progress();
+        }
+    }
+}
+
+impl Slot<'_> {
+    async fn run(&mut self, common: &Common, machine: &Refusal) -> Infallible {
+        if !machine.is_none() {
+            self.make_safe(machine.hands_off).await;
+            common.tried(self.index.into(), &self.safe);
+            return std::future::pending().await;
+        }
+        if !self.refusal.is_none() {
+            return self.refuse(common).await;
+        }
+        loop {
+            let began = Instant::now();
+            match self.cycle(common).await {
+                Err(Fault::Absent(reason)) => self.wait_for_board(&reason).await,
+                Err(Fault::Shared) => {
+                    self.make_safe(false).await;
+                    self.status.stage(self.index, Stage::Off);
+                }
+                Err(fault) => self.give_up(fault, began.elapsed(), common).await,
+            }
+        }
+    }
+
+    /// Rail off, reset held, fans full. When the controller cannot be reached, the chips are at least slowed down over their own line.
+    async fn make_safe(&mut self, hands_off: bool) {
+        self.safe = SafeState::default();
+        if hands_off || self.refusal.hands_off {
+            self.safe.errors.extend(self.refusal.hands_off.then(|| self.refusal.text()));
+            self.safe.fan_full = board::drive_full(&mut self.board.fans, &mut self.safe).await;
+            return;
+        }
+        self.board.make_safe(&mut self.safe).await;
+        if !self.safe.rail_off {
+            if self.refusal.is_none()
+                && let Some(port) = self.buses.chain_port(&self.profile.chain)
+                && let Err(error) = chain::slow_down(&self.profile.chain, &port).await
+                && !self.safe.absent
+            {
+                warn!(%error, "chips cannot be slowed down either");
+            }
+            // A port that went away is opened again next time.
+            self.board.close().await;
+        }
+        notify::progress();
+    }
+
+    /// Once from safe to hashing; ends with the reason why not, or why no longer.
+    async fn cycle(&mut self, common: &Common) -> Result<Infallible, Fault> {
+        self.make_safe(false).await;
+        common.tried(self.index.into(), &self.safe);
+        if self.safe.absent {
+            let unplugged = || "no board is plugged in".to_owned();
+            return Err(Fault::Absent(self.safe.errors.first().cloned().unwrap_or_else(unplugged)));
+        }
+        if !self.safe.reached() {
+            return Err(Fault::NotSafe(self.safe.errors.join("; ")));
+        }
+        self.wait_for_supply(common).await;
+        tokio::select! {
+            biased;
+            () = common.supply_is(false) => Err(Fault::Shared),
+            fault = self.hash() => fault,
+        }
+    }
+
+    async fn wait_for_supply(&mut self, common: &Common) {
+        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
+        while tokio::time::timeout(interval, common.supply_is(true)).await.is_err() {
+            notify::progress();
+        }
+    }
+
+    /// From a board that is off, with a supply that is there.
+    async fn hash(&mut self) -> Result<Infallible, Fault> {
+        let (index, status) = (self.index, self.status);
+        status.stage(index, Stage::Fans);
+        self.board.prepare().await?;
+        board::prove(&mut self.board.fans).await?;
+        let sample = self.board.sample().await;
+        status.sample(index, &sample);
+        board::is_cool(&self.board.sensors, &sample, self.machine)?;
+        status.stage(index, Stage::Power);
+        self.board.power_up().await?;
+        let orders = self.orders;
+        if let Some(rail) = &self.profile.rail {
+            rail_is(index, rail.volts, orders, status);
+        }
+        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
+        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, orders, status));
+        tokio::select! {
+            biased;
+            fault = watch(self.machine, self.profile, index, &mut self.board, orders, status) => fault,
+            fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
+        }
+    }
+
+    /// Off power, said why, and a pause in which the board is kept safe.
+    async fn give_up(&mut self, fault: Fault, ran: Duration, common: &Common) {
+        self.make_safe(false).await;
+        let safe = self.safe.reached();
+        let reason = self.named(reason(&fault, &self.safe));
+        let pause = self.pauses.after(ran, self.machine);
+        say(&reason, pause, safe, self.name());
+        self.status.fault(self.index, &fault, &reason);
+        if !self.board.has_rail() && (fault.needs_power_off() || !safe) {
+            let board = self.profile.name.clone();
+            common.raise(Fault::OfBoard { board, fault: fault.to_string() });
+        }
+        self.stay_safe(pause, safe).await;
+    }
+
+    /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
+    async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
+        let end = Instant::now() + pause;
+        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
+        while Instant::now() < end {
+            sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
+            notify::progress();
+            let sample = self.board.sample().await;
+            safe &= self.board.is_off(&sample);
+            self.status.sample(self.index, &sample);
+            if !safe {
+                self.make_safe(false).await;
+                if self.safe.absent {
+                    return;
+                }
+                safe = self.safe.reached();
                 if safe {
                     info!("safe state reached after all");
                 }
             }
         }
     }
+
+    /// Until somebody plugs it in.
+    async fn wait_for_board(&mut self, reason: &str) {
+        let reason = self.named(reason.to_owned());
+        warn!(target: "adit_hardware", reason = %reason, "no board");
+        self.status.absent(self.index, &reason);
+        loop {
+            sleep(LOOK_FOR).await;
+            notify::progress();
+            if self.board.is_there().await {
+                info!(target: "adit_hardware", board = %self.profile.name, "board found");
+                return;
+            }
+            self.board.close().await;
+        }
+    }
+
+    /// The board is not to have power.
+    async fn refuse(&mut self, common: &Common) -> Infallible {
+        let reason = self.named(self.refusal.text());
+        error!(target: "adit_hardware", reason = %reason, "fault");
+        self.status.refused(self.index, &reason);
+        loop {
+            self.make_safe(false).await;
+            // It cannot be reached completely, and nobody needs to wait for it.
+            common.tried(self.index.into(), &SafeState { absent: true, ..Default::default() });
+            sleep(Duration::from_millis(self.machine.safety.retry_max_ms.into())).await;
+        }
+    }
+
+    /// The board's name where there are several.
+    fn name(&self) -> Option<&str> {
+        (self.machine.board.len() > 1).then_some(self.profile.name.as_str())
+    }
+
+    fn named(&self, reason: String) -> String {
+        match self.name() {
+            Some(name) => format!("{name}: {reason}"),
+            None => reason,
+        }
+    }
 }
 
-/// Looks at the powered machine until something is wrong with it; between the looks the rail is told what is asked for.
+fn reason(fault: &Fault, state: &SafeState) -> String {
+    if state.reached() || state.absent || matches!(fault, Fault::NotSafe(_)) {
+        fault.to_string()
+    } else {
+        format!("{fault}; safe state not reached: {}", state.errors.join("; "))
+    }
+}
+
+fn say(reason: &str, pause: Duration, safe: bool, board: Option<&str>) {
+    let retry_ms = pause.as_millis() as u64;
+    if safe {
+        warn!(target: "adit_hardware", reason = %reason, retry_ms, board, "fault");
+    } else {
+        error!(target: "adit_hardware", reason = %reason, retry_ms, board, "fault");
+    }
+}
+
+/// Looks at a powered board until something is wrong with it; between the looks its rail is told what is asked for.
 async fn watch(
-    profile: &Profile,
+    machine: &Profile,
+    profile: &BoardProfile,
+    index: u8,
     board: &mut Board,
     orders: &Orders,
     status: &Status,
 ) -> Result<Infallible, Fault> {
     let began = Instant::now();
-    let interval = Duration::from_millis(profile.safety.interval_ms.into());
-    let mut judge = Judge::new(profile);
-    let mut told = profile.rail.volts;
+    let interval = Duration::from_millis(machine.safety.interval_ms.into());
+    let mut judge = Judge::of_board(machine, profile);
+    let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
         let sample = board.sample().await;
-        status.sample(&sample);
+        status.sample(index, &sample);
         judge.look(&sample, began.elapsed().as_millis() as u64)?;
         let pause = sleep(interval);
         tokio::pin!(pause);
         loop {
-            let volts = orders.volts(0);
+            let volts = orders.volts(index);
             if volts != told {
                 board.set_volts(volts).await?;
                 told = volts;
-                orders.volts_are(0, volts);
-                status.update(|told| told.machine.boards[0].target_volts = volts);
-                info!(target: "adit_hardware", volts, "rail");
+                rail_is(index, volts, orders, status);
+                info!(target: "adit_hardware", board = index, volts, "rail");
                 sleep(BETWEEN_VOLTAGES).await;
             }
             tokio::select! {
                 () = &mut pause => break,
-                () = orders.rail_changed(0) => {}
+                () = orders.rail_changed(index) => {}
             }
         }
     }
 }
 
-/// All chains at once; ends with the first that is given up, for they share a rail.
-async fn run_chains(
-    profile: &Profile,
-    path: &WorkPath,
-    orders: &Orders,
-    status: &Status,
-) -> Result<Infallible, Fault> {
-    let mut chains: Vec<_> = (0..)
-        .zip(&profile.chain)
-        .map(|(index, chain)| (index, Box::pin(chain::run(index, chain, path, orders, status))))
-        .collect();
-    poll_fn(|context| {
-        for (index, chain) in &mut chains {
-            if let Poll::Ready(Err(fault)) = Pin::new(chain).poll(context) {
-                return Poll::Ready(Err(Fault::Chain { chain: *index, fault }));
+fn rail_is(board: u8, volts: f64, orders: &Orders, status: &Status) {
+    orders.volts_are(board, volts);
+    status.board(board, |board| board.target_volts = volts);
+}
+
+/// The lights on while somebody looks for this machine.
+async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
+    loop {
+        let on = orders.light().await;
+        for light in lights {
+            if let Err(error) = light.set(on).await {
+                warn!(%error, "a light cannot be switched");
             }
         }
-        Poll::Pending
-    })
-    .await
+    }
+}
+
+/// Looks at what is shared until something is wrong with it.
+async fn watch_shared(profile: &Profile, shared: &mut Shared, status: &Status) -> Result<Infallible, Fault> {
+    let began = Instant::now();
+    let interval = Duration::from_millis(profile.safety.interval_ms.into());
+    let mut judge = Judge::of_shared(profile);
+    loop {
+        shared.keep_alive().await?;
+        let sample = shared.sample().await;
+        status.machine_sample(&sample);
+        judge.look(&sample, began.elapsed().as_millis() as u64)?;
+        notify::progress();
+        sleep(interval).await;
+    }
 }

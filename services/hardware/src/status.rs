@@ -1,20 +1,22 @@
 //! What the machine is doing, for whoever looks through the status door.
 //!
-//! Everything that grows is made at the start: what chains, the machine's loop and safety write while it runs are numbers and short texts in their places.
+//! Every list is made at the start; what chains, the loops of the boards and of the machine write while it runs are numbers and short texts in their places.
+
+mod start;
 
 use std::{
     cell::RefCell,
     sync::{Arc, Mutex},
 };
 
-use adit_asic::Chip;
 use adit_bus::hardware::{
     BoardStatus, ChainStatus, ChipStatus, FanStatus, FaultStatus, HardwareStatus, SensorStatus,
 };
 
+use self::start::Part;
 use crate::{
     power::{Fault, Sample},
-    profile::{FanKind, Profile},
+    profile::Profile,
 };
 
 /// Where the machine is on its way from off to hashing.
@@ -53,43 +55,44 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Status {
     shared: Arc<Mutex<Told>>,
-    chains: RefCell<Vec<Stage>>,
-    /// Below this a fan is slow.
-    min_rpm: u32,
+    boards: RefCell<Vec<Place>>,
+    /// Why all are off, whatever they say.
+    machine: RefCell<Wrong>,
+    /// What the machine's fans and sensors are compared with, and where they are in the lists: in front.
+    parts: Part,
+}
+
+/// One board's part.
+#[derive(Debug)]
+struct Place {
+    stage: Stage,
+    wrong: Wrong,
+    /// None is plugged in.
+    absent: bool,
+    parts: Part,
+}
+
+/// Why something is off. No text: nothing is wrong.
+#[derive(Debug, Default)]
+struct Wrong {
+    reason: String,
+    fault: Option<FaultStatus>,
 }
 
 impl Status {
     pub(crate) fn new(profile: &Profile) -> Self {
-        let told = Told {
-            machine: HardwareStatus {
-                machine: profile.name.clone(),
-                simulated: profile.simulated,
-                stage: Stage::Off.name().into(),
-                fan_rpm: vec![0],
-                chains: chains(profile).collect(),
-                boards: vec![BoardStatus {
-                    name: profile.name.clone(),
-                    state: Stage::Off.name().into(),
-                    watts: f64::NAN,
-                    target_volts: profile.rail.volts,
-                    ..Default::default()
-                }],
-                sensors: sensors(profile).into(),
-                fans: vec![FanStatus {
-                    name: "fan".into(),
-                    board: Some(0),
-                    duty_percent: f64::NAN,
-                    state: "unknown".into(),
-                    ..Default::default()
-                }],
-                ..Default::default()
-            },
-            chips: profile.chain.iter().map(|chain| chips(chain.chip(), chain.chips)).collect(),
-        };
+        let parts = Part::of_machine(profile);
+        let boards = start::boards(profile).map(|parts| Place {
+            stage: Stage::Off,
+            wrong: Wrong::default(),
+            absent: false,
+            parts,
+        });
         Self {
-            shared: Arc::new(Mutex::new(told)),
-            chains: RefCell::new(vec![Stage::Off; profile.chain.len()]),
-            min_rpm: profile.fan.min_rpm,
+            boards: RefCell::new(boards.collect()),
+            shared: Arc::new(Mutex::new(start::told(profile))),
+            machine: RefCell::default(),
+            parts,
         }
     }
 
@@ -107,190 +110,199 @@ impl Status {
     pub(crate) fn chips(&self, index: u8, change: impl FnOnce(&mut ChainStatus, &mut [ChipStatus])) {
         self.update(|told| {
             let place = usize::from(index);
-            if let (Some(chain), Some(chips)) =
-                (told.machine.chains.get_mut(place), told.chips.get_mut(place))
+            if let (Some(chain), Some(chips)) = (told.machine.chains.get_mut(place), told.chips.get_mut(place))
             {
                 change(chain, chips);
             }
         });
     }
 
-    /// The whole machine is at `stage`.
-    pub(crate) fn stage(&self, stage: Stage) {
-        self.chains.borrow_mut().fill(stage);
-        self.show(stage);
+    /// Changes one board's part.
+    pub(crate) fn board(&self, index: u8, change: impl FnOnce(&mut BoardStatus)) {
+        self.update(|told| told.machine.boards.get_mut(usize::from(index)).map(change));
     }
 
-    /// One chain is at `stage`; the machine is where its slowest chain is.
-    pub(crate) fn stage_of(&self, chain: u8, stage: Stage) {
-        let mut chains = self.chains.borrow_mut();
-        chains[usize::from(chain)] = stage;
-        let slowest = chains.iter().copied().min().unwrap_or(stage);
-        drop(chains);
-        self.show(slowest);
+    /// A board is at `stage`. Hashing ends what was wrong with it.
+    pub(crate) fn stage(&self, board: u8, stage: Stage) {
+        self.place(board, |place| {
+            (place.stage, place.absent) = (stage, false);
+            if stage == Stage::Hashing {
+                place.wrong = Wrong::default();
+            }
+        });
     }
 
-    /// Off power because of `fault`, until it hashes again. `reason` is all of it for people.
-    pub(crate) fn fault(&self, fault: &Fault, reason: &str) {
-        self.chains.borrow_mut().fill(Stage::Off);
-        self.update(|Told { machine: status, chips }| {
-            status.stage = "fault".into();
-            status.fault = reason.into();
-            for board in &mut status.boards {
-                board.state.clone_from(&status.stage);
-                board.reason = reason.into();
-            }
-            for chain in &mut status.chains {
-                (chain.chips_found, chain.mhz, chain.die_celsius) = (0, 0.0, f64::NAN);
-            }
-            for chip in chips.iter_mut().flatten() {
+    /// A board is off power because of `fault`, until it hashes again. `reason` is all of it for people.
+    pub(crate) fn fault(&self, board: u8, fault: &Fault, reason: &str) {
+        self.off(board, Some(start::described(fault, Some(board), reason)), reason, false);
+    }
+
+    /// None is plugged in.
+    pub(crate) fn absent(&self, board: u8, reason: &str) {
+        self.off(board, None, reason, true);
+    }
+
+    /// A board may not have power.
+    pub(crate) fn refused(&self, board: u8, reason: &str) {
+        self.off(board, Some(start::refusal(Some(board), reason)), reason, false);
+    }
+
+    fn off(&self, board: u8, fault: Option<FaultStatus>, reason: &str, absent: bool) {
+        self.chips(board, |chain, chips| {
+            (chain.chips_found, chain.mhz, chain.die_celsius) = (0, 0.0, f64::NAN);
+            for chip in chips {
                 (chip.found, chip.die_celsius) = (false, f64::NAN);
             }
-            status.faults = vec![described(fault, reason)];
         });
-        crate::notify::status(&format!("fault: {reason}"));
+        self.place(board, |place| {
+            (place.stage, place.absent) = (Stage::Off, absent);
+            place.wrong = Wrong { reason: reason.into(), fault };
+        });
     }
 
-    /// The last look at the machine.
-    pub(crate) fn sample(&self, sample: &Sample) {
-        let powered = self.chains.borrow().iter().any(|stage| *stage >= Stage::Enumerate);
+    fn place(&self, board: u8, change: impl FnOnce(&mut Place)) {
+        change(&mut self.boards.borrow_mut()[usize::from(board)]);
+        self.show();
+    }
+
+    /// All boards are off because of `fault`, or because they may not have power.
+    pub(crate) fn machine_fault(&self, fault: Option<&Fault>, reason: &str) {
+        let described = match fault {
+            Some(fault) => start::described(fault, None, reason),
+            None => start::refusal(None, reason),
+        };
+        self.machine.replace(Wrong { reason: reason.into(), fault: Some(described) });
+        self.update(|told| told.machine.psu.as_mut().map(|psu| set(&mut psu.state, "off")));
+        self.show();
+    }
+
+    pub(crate) fn machine_well(&self) {
+        self.machine.take();
+        self.update(|told| told.machine.psu.as_mut().map(|psu| set(&mut psu.state, "on")));
+        self.show();
+    }
+
+    /// The last look at a board.
+    pub(crate) fn sample(&self, board: u8, sample: &Sample) {
+        let boards = self.boards.borrow();
+        let Place { stage, parts, .. } = &boards[usize::from(board)];
         self.update(|Told { machine: status, .. }| {
-            status.rail_volts = sample.rail_volts.unwrap_or(f64::NAN);
-            status.fan_rpm[0] = sample.fan_rpm.unwrap_or(0);
-            if let Some(chain) = status.chains.first_mut() {
-                chain.chip_celsius = sample.chip_celsius.unwrap_or(f64::NAN);
+            let (volts, amperes) = (known(sample.rail_volts), known(sample.rail_amperes));
+            if board == 0 {
+                status.rail_volts = volts;
             }
-            status.boards[0].volts = status.rail_volts;
-            let [chip, board] = &mut status.sensors[..] else { return };
-            // A chip's diode is open without power.
-            for (sensor, celsius, must) in
-                [(chip, sample.chip_celsius, powered), (board, sample.board_celsius, true)]
-            {
-                sensor.celsius = celsius.unwrap_or(f64::NAN);
-                set(
-                    &mut sensor.state,
-                    match celsius {
-                        Some(_) => "good",
-                        None if must => "lost",
-                        None => "unknown",
-                    },
-                );
+            let place = usize::from(board);
+            if let Some(own) = status.boards.get_mut(place) {
+                (own.volts, own.watts) = (volts, volts * amperes);
             }
-            let fan = &mut status.fans[0];
-            fan.rpm = sample.fan_rpm.unwrap_or(0);
-            set(
-                &mut fan.state,
-                match sample.fan_rpm {
-                    Some(rpm) if rpm < self.min_rpm => "slow",
-                    Some(_) => "good",
-                    None => "lost",
-                },
-            );
+            parts.look(sample, *stage >= Stage::Enumerate, status);
+            if let Some(chain) = status.chains.get_mut(place) {
+                chain.chip_celsius = parts.hottest_chip(sample);
+            }
         });
     }
 
-    fn show(&self, stage: Stage) {
+    /// The last look at what boards share.
+    pub(crate) fn machine_sample(&self, sample: &Sample) {
+        self.update(|Told { machine: status, .. }| {
+            self.parts.look(sample, true, status);
+            if let Some(psu) = &mut status.psu {
+                psu.volts = known(sample.rail_volts);
+            }
+        });
+    }
+
+    /// The machine is where its slowest board is, of those that nothing is wrong with.
+    fn show(&self) {
+        let boards = self.boards.borrow();
+        let machine = self.machine.borrow();
+        let well = boards.iter().filter(|board| board.wrong.reason.is_empty()).map(|board| board.stage);
+        let on_its_way = boards.iter().map(|board| board.stage).filter(|stage| *stage > Stage::Off).min();
+        let stage = match well.min().or(on_its_way) {
+            Some(stage) if machine.reason.is_empty() => stage.name(),
+            _ => "fault",
+        };
+        let wrongs = || std::iter::once(&*machine).chain(boards.iter().map(|board| &board.wrong));
+        let fault = wrongs().map(|wrong| wrong.reason.as_str()).find(|reason| !reason.is_empty());
+        let fault = fault.unwrap_or_default();
         let changed = self.update(|Told { machine: status, .. }| {
-            let changed = status.stage != stage.name();
-            set(&mut status.stage, stage.name());
-            for board in &mut status.boards {
-                set(&mut board.state, stage.name());
+            let changed = status.stage != stage || status.fault != fault;
+            set(&mut status.stage, stage);
+            set(&mut status.fault, fault);
+            for (shown, place) in status.boards.iter_mut().zip(boards.iter()) {
+                set(&mut shown.reason, &place.wrong.reason);
+                set(&mut shown.state, match place {
+                    Place { absent: true, .. } => "absent",
+                    // On its way again, with the reason of the last time.
+                    Place { stage, wrong, .. } if wrong.reason.is_empty() || *stage > Stage::Off => stage.name(),
+                    _ => "fault",
+                });
             }
-            if stage == Stage::Hashing {
-                status.fault.clear();
-                status.faults.clear();
-                status.boards.iter_mut().for_each(|board| board.reason.clear());
-            }
+            status.faults.clear();
+            status.faults.extend(wrongs().filter_map(|wrong| wrong.fault.clone()));
             changed
         });
         if changed {
-            crate::notify::status(stage.name());
+            let text = if stage == "fault" { format!("fault: {fault}") } else { stage.into() };
+            crate::notify::status(&text);
         }
     }
 
-    /// Everything may be changed; for what has no function of its own.
-    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
+    fn update<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
         change(&mut self.shared.lock().expect("no holder of the status panics"))
     }
 }
 
-/// Changes a text only where it differs: what is written every second shall not be made anew every second.
+impl Part {
+    /// Takes over what was seen of these fans and sensors. `powered`: chips have power, so their diodes must be readable.
+    fn look(&self, sample: &Sample, powered: bool, status: &mut HardwareStatus) {
+        let rpms = self.min_rpm.iter().zip(&sample.fans);
+        let fans = status.fans.iter_mut().zip(&mut status.fan_rpm).skip(self.fans);
+        for ((fan, shown), (min, rpm)) in fans.zip(rpms) {
+            look_at_fan(fan, *rpm, *min);
+            *shown = fan.rpm;
+        }
+        let celsius = self.of_chips.iter().zip(&sample.sensors);
+        for (sensor, (of_chip, celsius)) in status.sensors.iter_mut().skip(self.sensors).zip(celsius) {
+            look_at_sensor(sensor, *celsius, powered || !of_chip);
+        }
+    }
+
+    fn hottest_chip(&self, sample: &Sample) -> f64 {
+        let chips = self.of_chips.iter().zip(&sample.sensors).filter(|(of_chip, _)| **of_chip);
+        chips.filter_map(|(_, celsius)| *celsius).fold(f64::NAN, f64::max)
+    }
+}
+
+fn look_at_fan(fan: &mut FanStatus, rpm: Option<u32>, min: u32) {
+    fan.rpm = rpm.unwrap_or(0);
+    set(
+        &mut fan.state,
+        match rpm {
+            Some(rpm) if rpm < min => "slow",
+            Some(_) => "good",
+            None => "lost",
+        },
+    );
+}
+
+fn look_at_sensor(sensor: &mut SensorStatus, celsius: Option<f64>, must: bool) {
+    sensor.celsius = known(celsius);
+    set(&mut sensor.state, match celsius {
+        Some(_) => "good",
+        None if must => "lost",
+        None => "unknown",
+    });
+}
+
+fn known(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::NAN)
+}
+
+/// Changes a text only where it differs: what is written every second is not made anew every second.
 fn set(text: &mut String, new: &str) {
     if text != new {
         text.clear();
         text.push_str(new);
-    }
-}
-
-/// At first: what the profile says.
-fn chains(profile: &Profile) -> impl Iterator<Item = ChainStatus> {
-    profile.chain.iter().zip(0..).map(|(chain, index)| ChainStatus {
-        chain: index,
-        chip: chain.chip.clone(),
-        chips_expected: chain.chips,
-        target_mhz: chain.mhz,
-        min_mhz: chain.ramp.start_mhz,
-        max_mhz: chain.max_mhz,
-        throttle_mhz: f64::NAN,
-        ticket_bits: chain.base_bits + chain.ticket_bits,
-        chip_celsius: f64::NAN,
-        die_celsius: f64::NAN,
-        ..Default::default()
-    })
-}
-
-fn chips(chip: &Chip, count: u16) -> Vec<ChipStatus> {
-    let at = |place| ChipStatus {
-        place,
-        address: chip.address(place, count),
-        die_celsius: f64::NAN,
-        ..Default::default()
-    };
-    (0..count).map(at).collect()
-}
-
-/// The two thermometers of the fan controller: the chip's diode and its own.
-fn sensors(profile: &Profile) -> [SensorStatus; 2] {
-    let part = match profile.fan.kind {
-        FanKind::Emc2101 => format!("emc2101 {:02x}", profile.fan.address),
-    };
-    ["chip", "board"].map(|name| SensorStatus {
-        name: name.into(),
-        part: part.clone(),
-        board: Some(0),
-        celsius: f64::NAN,
-        state: "unknown".into(),
-    })
-}
-
-/// What took power off; nothing here waits for anybody, the driver tries again by itself.
-fn described(fault: &Fault, reason: &str) -> FaultStatus {
-    let (cause, part, value, unit) = match fault {
-        Fault::Fan { rpm, .. } => ("fan stopped", "fan", f64::from(*rpm), "rpm"),
-        Fault::ChipHot { celsius, .. } => ("chip hot", "chip", *celsius, "°C"),
-        Fault::BoardHot { celsius, .. } => ("board hot", "board", *celsius, "°C"),
-        Fault::StillWarm { celsius, .. } => ("board warm", "board", *celsius, "°C"),
-        Fault::SensorLost(what) => ("sensor lost", *what, f64::NAN, ""),
-        Fault::Rail { volts, max, .. } => {
-            (if volts > max { "voltage high" } else { "voltage low" }, "rail", *volts, "V")
-        }
-        Fault::NotSafe(_) => ("rail still on", "rail", f64::NAN, ""),
-        Fault::Silent(_) | Fault::Board(_) => ("controller silent", "controller", f64::NAN, ""),
-        Fault::Chain { .. } => ("chain", "chain", f64::NAN, ""),
-    };
-    let part = match fault {
-        Fault::Chain { chain, .. } => format!("chain {chain}"),
-        _ => part.into(),
-    };
-    FaultStatus {
-        cause: cause.into(),
-        part,
-        board: Some(0),
-        value,
-        unit: unit.into(),
-        text: reason.into(),
-        stage: "all off".into(),
-        since_ms: adit_sys::clock::monotonic_us() / 1000,
-        needs_clearing: false,
     }
 }

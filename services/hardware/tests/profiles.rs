@@ -1,7 +1,9 @@
 //! Shipped profiles load, and a wrong one is answered with its line and what would be right.
 #![allow(clippy::unwrap_used)]
 
-use adit_hardware::profile::Profile;
+use std::path::Path;
+
+use adit_hardware::profile::{Commissioning, Profile};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../overlay/etc/adit/machines");
 
@@ -44,21 +46,40 @@ fn a_wrong_value_is_answered_with_its_line_and_what_would_be_right() {
             "work_interval_ms = 1287",
             "work_interval_ms: 1287 is not below 1287, after which a BM1370 has searched a job through",
         ),
-        ("port = \"/dev/ttyS0\"", "port = \"/dev/ttyS1\"", "port: /dev/ttyS1 is used twice"),
+        ("chain]\nport = \"/dev/ttyS0\"", "chain]\nport = \"/dev/ttyS1\"", "port: /dev/ttyS1 is used twice"),
         ("address = 0x24", "address = 0x80", "address: 128 is not within 8 to 119"),
         (
             "name = \"qemu-bitaxe\"",
             "name = \"QEMU\"",
             "name: \"QEMU\" is not of the form a-z, 0-9 and -, at most 64 long",
         ),
-        ("kind = \"emc2101\"", "kind = \"emc9\"", "unknown variant `emc9`, expected `emc2101`"),
+        (
+            "part = { emc2101 =",
+            "part = { emc9 =",
+            "unknown variant `emc9`, expected one of `emc2101`, `emc2305`, `pwm`, `hwmon`, `s9-fpga`",
+        ),
+        (
+            "tps546d24a]\nbus = \"control\"",
+            "tps546d24a]\nbus = \"i2c-0\"",
+            "bus: there is no bus \"i2c-0\"; there is control",
+        ),
+        (
+            "address = 0x24",
+            "address = 0x50",
+            "address: 0x50 is where boards have their EEPROM, which nothing may write to",
+        ),
+        (
+            "of = \"board\"",
+            "of = \"intake\"",
+            "max_celsius: is missing: [temperature] has no limit for of = \"intake\"",
+        ),
         ("min_rpm = 2000", "min_rpm = \"fast\"", "invalid type: string \"fast\", expected u32"),
     ];
     for (right, wrong, answer) in table {
         let text = qemu();
         assert!(text.contains(right), "{right}");
         let text = text.replacen(right, wrong, 1);
-        let line = 1 + text.lines().collect::<Vec<_>>().iter().rposition(|line| *line == wrong).unwrap();
+        let line = 1 + text[..text.find(wrong).unwrap() + wrong.len()].matches('\n').count();
         let (at, what) = Profile::parse(&text).unwrap_err();
         assert_eq!((at, what.as_str()), (line, answer), "{wrong}");
     }
@@ -85,9 +106,9 @@ fn only_a_simulated_machine_may_have_easier_tickets() {
 
 #[test]
 fn a_missing_table_and_a_file_that_is_not_there_are_named() {
-    let text = qemu().replace("[fan]", "[fans]");
-    assert!(Profile::parse(&text).unwrap_err().1.contains("fans"));
-    let error = Profile::load(std::path::Path::new("/nowhere.toml")).unwrap_err().to_string();
+    let text = qemu().replace("[temperature]", "[temperatures]");
+    assert!(Profile::parse(&text).unwrap_err().1.contains("temperatures"));
+    let error = Profile::load(Path::new("/nowhere.toml")).unwrap_err().to_string();
     assert_eq!(error, "/nowhere.toml: No such file or directory (os error 2)");
     assert_eq!(Profile::path("qemu-bitaxe").to_str().unwrap(), "/etc/adit/machines/qemu-bitaxe.toml");
     assert_eq!(Profile::path("./x.toml").to_str().unwrap(), "./x.toml");
@@ -132,4 +153,143 @@ fn jobs_come_no_faster_than_the_line_takes_them() {
     let text = qemu().replace("write_gap_ms", "job_interval_us = 1000\nwrite_gap_ms");
     let what = "job_interval_us: a BM1370 rolls versions itself: work_interval_ms is all there is";
     assert_eq!(Profile::parse(&text).unwrap_err().1, what);
+}
+
+/// Two boards, one PSU, disputed polarity.
+const DISPUTED: &str = r#"
+name = "two"
+disputed = ["psu.enable.active", "board.1.reset.line"]
+[[bus]]
+name = "i2c"
+part = { linux = { i2c = "/dev/i2c-1" } }
+[[bus]]
+name = "gpio"
+part = { linux = { gpio = "/dev/gpiochip0" } }
+[psu]
+part = { apw12 = { bus = "i2c", address = 0x10 } }
+enable = { bus = "gpio", line = 1, active = "low" }
+volts = 13.0
+min_volts = 12.0
+max_volts = 14.0
+rise_ms = 2000
+fall_ms = 5000
+curve = { volts_at_0 = 15.1, volts_per_count = 0.013 }
+heartbeat_ms = 10000
+[[fan]]
+name = "front"
+part = { hwmon = { chip = "emc2305", channel = 1 } }
+min_rpm = 1000
+spin_up_ms = 5000
+[temperature]
+max_chip_celsius = 90.0
+max_board_celsius = 80.0
+start_board_celsius = 50.0
+settle_ms = 0
+[[board]]
+name = "hb0"
+reset = { bus = "gpio", line = 2, active = "low" }
+reset_settle_ms = 100
+sensor = [{ name = "outlet", of = "board", part = { tmp75 = { bus = "i2c", address = 0x48 } } }]
+chain = { port = "/dev/ttyS1", chip = "BM1362", chips = 126, domains = 42, mhz = 500.0, max_mhz = 545.0, baud = 3_125_000, ticket_bits = 8, work_interval_ms = 1000, write_gap_ms = 10, ramp = { start_mhz = 56.25, step_mhz = 6.25, step_ms = 100 } }
+[[board]]
+name = "hb1"
+reset = { bus = "gpio", line = 3, active = "low" }
+reset_settle_ms = 100
+sensor = [{ name = "outlet", of = "board", part = { tmp75 = { bus = "i2c", address = 0x49 } } }]
+chain = { port = "/dev/ttyS2", chip = "BM1362", chips = 126, domains = 42, mhz = 500.0, max_mhz = 545.0, baud = 3_125_000, ticket_bits = 8, work_interval_ms = 1000, write_gap_ms = 10, ramp = { start_mhz = 56.25, step_mhz = 6.25, step_ms = 100 } }
+"#;
+
+#[test]
+fn disputed_keys_stay_open_until_a_unit_confirms_them_and_may_have_its_own_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    std::fs::write(&file, DISPUTED).unwrap();
+    let load = |text: &str| {
+        std::fs::write(&unit, text).unwrap();
+        Profile::load_commissioned(&file, &Commissioning::load(&unit)?).map_err(|error| {
+            let text = error.to_string();
+            assert!(text.starts_with(unit.to_str().unwrap()), "{text}");
+            error
+        })
+    };
+    assert_eq!(Profile::load(&file).unwrap().unconfirmed, ["psu.enable.active", "board.1.reset.line"]);
+    let none = Commissioning::load(Path::new("/nowhere/commissioning.toml")).unwrap();
+    assert_eq!(Profile::load_commissioned(&file, &none).unwrap().unconfirmed.len(), 2);
+
+    let half = load("machine = \"two\"\n[confirmed]\n\"psu.enable.active\" = \"high\"\n").unwrap();
+    assert_eq!(half.unconfirmed, ["board.1.reset.line"]);
+    assert_eq!(half.psu.unwrap().enable.active, adit_hardware::profile::Level::High, "as this unit has it");
+    let all = "machine = \"two\"\n[confirmed]\n\"psu.enable.active\" = \"low\"\n\"board.1.reset.line\" = 7\n";
+    let all = load(all).unwrap();
+    assert!(all.unconfirmed.is_empty());
+    assert_eq!((all.board[0].reset.line, all.board[1].reset.line), (2, 7));
+    let other = load("machine = \"three\"\n[confirmed]\n\"psu.enable.active\" = \"low\"\n").unwrap();
+    assert_eq!(other.unconfirmed.len(), 2, "found out about another machine");
+
+    let wrong = |text: &str| load(text).unwrap_err().to_string();
+    let open = wrong("machine = \"two\"\n[confirmed]\n\"psu.volts\" = 15.0\n");
+    assert!(
+        open.ends_with(":3: psu.volts is not disputed in two: psu.enable.active, board.1.reset.line"),
+        "{open}"
+    );
+    let taken = wrong("machine = \"two\"\n[confirmed]\n\"board.1.reset.line\" = 2\n");
+    assert!(taken.ends_with(":3: not possible: line: 2 of gpio is used twice"), "{taken}");
+    let level = wrong("machine = \"two\"\n[confirmed]\n\"psu.enable.active\" = \"up\"\n");
+    assert!(level.contains(":3: not possible: unknown variant `up`"), "{level}");
+    let key = wrong("machine = \"two\"\npower = true\n");
+    assert!(key.contains(":2: unknown field `power`"), "{key}");
+}
+
+#[test]
+fn what_a_machine_of_several_boards_says_wrong_is_answered_with_its_line_too() {
+    let table = [
+        (
+            "[\"psu.enable.active\"",
+            "[\"psu.enable.polarity\"",
+            "disputed: there is no psu.enable.polarity in this file",
+        ),
+        (
+            "\"board.1.reset.line\"]",
+            "\"board.reset.line\"]",
+            "disputed: board.reset.line has several values here: name each, as in board.0.reset.line",
+        ),
+        ("address = 0x49", "address = 0x78", "address: 120 is not within 8 to 119"),
+        ("name = \"hb1\"", "name = \"hb0\"", "name: \"hb0\" is there twice"),
+        ("line = 3,", "line = 2,", "line: 2 of gpio is used twice"),
+        ("{ bus = \"gpio\", line = 3", "{ bus = \"i2c\", line = 3", "bus: \"i2c\" has no gpio"),
+        (
+            "volts_per_count = 0.013",
+            "volts_per_count = 0.2",
+            "volts_per_count: 0.2 is not within 0.001 to 0.1",
+        ),
+        (
+            "volts_at_0 = 15.1",
+            "volts_at_0 = 12.9",
+            "curve: 13 V would be setting -8, which is not within 0 to 255",
+        ),
+        ("heartbeat_ms = 10000", "heartbeat_ms = 30000", "heartbeat_ms: 30000 is not within 100 to 20000"),
+        ("max_volts = 14.0", "max_volts = 24.0", "max_volts: 24 is not within 5 to 22"),
+        ("port = \"/dev/ttyS2\"", "port = \"/dev/ttyS1\"", "port: /dev/ttyS1 is used twice"),
+        (
+            "[temperature]",
+            "[safety]\ncut_off = \"psu-heartbeat\"\n[temperature]",
+            "cut_off_ms: 0 is not within 100 to 600000: how long the cut-off takes must be known",
+        ),
+        (
+            "[temperature]",
+            "[safety]\ncut_off = \"pic-heartbeat\"\n[temperature]",
+            "cut_off: not every board has a pic16f1704 or dspic33 as its rail",
+        ),
+    ];
+    assert!(Profile::parse(DISPUTED).is_ok(), "{:?}", Profile::parse(DISPUTED));
+    for (right, wrong, answer) in table {
+        assert!(DISPUTED.contains(right), "{right}");
+        let text = DISPUTED.replacen(right, wrong, 1);
+        let (line, what) = Profile::parse(&text).unwrap_err();
+        assert_eq!(what, answer, "{wrong}");
+        let around = text.lines().nth(line - 1).unwrap();
+        let last = wrong.lines().rfind(|line| !line.starts_with("[temperature")).unwrap();
+        let here = around.contains(last) || around.starts_with("[safety]") || around.starts_with("[psu]");
+        assert!(here || around.contains("curve"), "{wrong}: line {line} is {around}");
+    }
 }

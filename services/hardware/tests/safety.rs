@@ -57,7 +57,7 @@ async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
 
 #[tokio::test]
 async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the_fan() {
-    let bench = bench(&[("[[chain]]", "[safety]\nretry_ms = 300\n\n[[chain]]")]);
+    let bench = bench(&[("[temperature]", "[safety]\nretry_ms = 300\n\n[temperature]")]);
     let _driver = bench.drive();
     hashing(&bench).await;
     bench.simulator.fault(Fault::FanStopped(true));

@@ -1,21 +1,12 @@
 //! adit-miner: takes what adit-init passes on and hands over to the library.
 
-use std::{env, future::pending, os::unix::net::UnixListener, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use adit_bus::{door, miner::STATUS_DOOR};
 use adit_miner::Surroundings;
-use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::Level;
 
 fn main() {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(Level::INFO)
-        .without_time()
-        .with_ansi(false)
-        .with_target(true)
-        .init();
+    adit_service::log_to_stderr();
     if let Err(error) = start() {
         tracing::error!(target: "adit_miner", "{error:#}");
         std::process::exit(1);
@@ -23,21 +14,10 @@ fn main() {
 }
 
 fn start() -> anyhow::Result<()> {
-    let sockets = adit_sys::activation::sockets().context("sockets of adit-init")?;
-    let status = sockets.into_iter().find(|(name, _)| name == STATUS_DOOR);
     let surroundings = Surroundings {
         config: env::var_os("ADIT_CONFIG").map(PathBuf::from),
         doors: door::directory(),
-        status: status.map(|(_, socket)| UnixListener::from(socket)),
+        status: adit_service::only_door(STATUS_DOOR)?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("tokio")?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-        adit_miner::run(surroundings, async move {
-            if terminate.recv().await.is_none() {
-                pending().await
-            }
-        })
-        .await
-    })
+    adit_service::run(|stop| adit_miner::run(surroundings, stop))
 }

@@ -1,8 +1,9 @@
 //! One DHCP client for as long as the link has a carrier.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, mem, time::Duration};
 
 use mozim::{DhcpV4Client, DhcpV4Config, DhcpV4Lease, DhcpV4State};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use crate::{choice::Link, lease::Ipv4};
 
@@ -21,12 +22,24 @@ pub(crate) enum News {
 /// A client, or none while there is no carrier or the address is a static one.
 #[derive(Default)]
 pub(crate) struct Dhcp {
-    client: Option<DhcpV4Client>,
-    /// The last good lease: asked for again when the link returns (INIT-REBOOT, RFC 2131 §4.4.2).
+    running: Option<Running>,
+    /// The good lease that we have: asked for again when the link returns (INIT-REBOOT, RFC 2131 §4.4.2).
     last: Option<DhcpV4Lease>,
-    bound: bool,
     /// Reasons are logged once each.
     refused: Vec<String>,
+}
+
+/// A client in a task of its own: what else happens on the unit's links neither interrupts its conversation nor hurries it.
+struct Running {
+    heard: mpsc::Receiver<Heard>,
+    /// Ends with this.
+    _task: JoinSet<()>,
+}
+
+enum Heard {
+    Bound(Box<DhcpV4Lease>, Ipv4),
+    Lost,
+    Refused(String),
 }
 
 impl Dhcp {
@@ -35,51 +48,37 @@ impl Dhcp {
         let mut config = DhcpV4Config::new(&link.name);
         config.set_iface_index(link.index).set_iface_mac_raw(&link.mac)?;
         config.use_mac_as_client_id().set_host_name(host_name);
-        self.client = Some(DhcpV4Client::init(config, self.last.clone()).await?);
+        self.stop();
+        let client = DhcpV4Client::init(config, self.last.clone()).await?;
+        let (tell, heard) = mpsc::channel(1);
+        let mut task = JoinSet::new();
+        task.spawn(talk(client, self.last.is_some(), tell));
+        self.running = Some(Running { heard, _task: task });
         Ok(())
     }
 
     pub(crate) fn stop(&mut self) {
-        self.client = None;
+        self.running = None;
     }
 
-    /// Waits for the next thing worth telling. Cancel-safe: what is dropped half-way is tried again.
+    /// Waits for the next thing worth telling. Cancel-safe.
     pub(crate) async fn next(&mut self) -> News {
         loop {
-            let Some(client) = &mut self.client else { return pending().await };
-            match client.run().await {
-                Ok(DhcpV4State::Done(lease)) => match Ipv4::from_lease(&lease) {
-                    Ok(ipv4) => {
-                        self.last = Some(*lease);
-                        self.bound = true;
-                        return News::Bound(ipv4);
-                    }
-                    Err(refused) => {
-                        self.complain(&refused.to_string());
-                        return self.begin_again().await;
-                    }
-                },
-                Ok(DhcpV4State::InitReboot) if self.bound => {
-                    self.bound = false;
+            let Some(Running { heard, .. }) = &mut self.running else { return pending().await };
+            match heard.recv().await {
+                Some(Heard::Bound(lease, ipv4)) => {
+                    self.last = Some(*lease);
+                    return News::Bound(ipv4);
+                }
+                Some(Heard::Lost) => {
                     self.last = None;
                     return News::Lost;
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    self.complain(&error.to_string());
-                    return self.begin_again().await;
-                }
+                Some(Heard::Refused(reason)) => self.complain(&reason),
+                // The task ends with its listener only.
+                None => return pending().await,
             }
         }
-    }
-
-    async fn begin_again(&mut self) -> News {
-        (self.last, self.bound) = (None, false);
-        if let Some(client) = &mut self.client {
-            client.clean_up();
-        }
-        tokio::time::sleep(PAUSE).await;
-        News::Lost
     }
 
     fn complain(&mut self, reason: &str) {
@@ -87,6 +86,37 @@ impl Dhcp {
         if self.refused.len() < KINDS && !self.refused.iter().any(|known| known == reason) {
             tracing::warn!(target: "adit_network", "DHCP: {reason}");
             self.refused.push(reason.to_owned());
+        }
+    }
+}
+
+/// Tells what comes of a conversation with DHCP servers, for as long as somebody listens. `bound`: the lease that `client` wishes for is in use.
+async fn talk(mut client: DhcpV4Client, mut bound: bool, tell: mpsc::Sender<Heard>) {
+    loop {
+        let refused = match client.run().await {
+            Ok(DhcpV4State::Done(lease)) => match Ipv4::from_lease(&lease) {
+                Ok(ipv4) => {
+                    bound = true;
+                    if tell.send(Heard::Bound(lease, ipv4)).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Err(refused) => Some(refused.to_string()),
+            },
+            Ok(DhcpV4State::InitReboot) => None,
+            Ok(_) => continue,
+            Err(error) => Some(error.to_string()),
+        };
+        if mem::take(&mut bound) && tell.send(Heard::Lost).await.is_err() {
+            return;
+        }
+        if let Some(reason) = refused {
+            if tell.send(Heard::Refused(reason)).await.is_err() {
+                return;
+            }
+            client.clean_up();
+            sleep(PAUSE).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use adit_config::{MAX_DNS, MAX_NTP, StaticAddress};
+use adit_config::{MAX_DNS, MAX_NTP, StaticAddress, is_host, is_unicast, same_network};
 use mozim::DhcpV4Lease;
 
 /// Shortest lease that is taken: a server that gives less would keep the unit busy with nothing else. Ten seconds let tests renew.
@@ -46,18 +46,16 @@ impl Ipv4 {
         if prefix == 0 || mask.count_ones() != prefix {
             return Err(Refused::Mask(lease.subnet_mask));
         }
-        let host = u32::MAX.checked_shr(prefix).unwrap_or(0);
-        let part = u32::from(address) & host;
         let prefix = u8::try_from(prefix).expect("at most 32 bits");
-        // /31 (RFC 3021) and /32 have neither a network's own address nor a broadcast one.
-        if prefix < 31 && (part == 0 || part == host) {
+        if !is_host(address, prefix) {
             return Err(Refused::NotAHost { address, prefix });
         }
         if lease.lease_time_sec < SHORTEST_LEASE_S {
             return Err(Refused::TooShort(lease.lease_time_sec));
         }
-        let same_network = |other: Ipv4Addr| (u32::from(other) ^ u32::from(address)) & mask == 0;
-        let usable = |other: &Ipv4Addr| is_unicast(*other) && *other != address;
+        let usable = |router: &Ipv4Addr| {
+            is_unicast(*router) && *router != address && same_network(*router, address, prefix)
+        };
         // RFC 3442: where there are classless routes, the router option does not count; of them only the default is used.
         let routers: Vec<Ipv4Addr> = match &lease.classless_routes {
             Some(routes) => {
@@ -65,7 +63,7 @@ impl Ipv4 {
             }
             None => lease.gateways.clone().unwrap_or_default(),
         };
-        let gateway = routers.into_iter().find(|router| usable(router) && same_network(*router));
+        let gateway = routers.into_iter().find(usable);
         let several = |servers: &Option<Vec<Ipv4Addr>>, most: usize| {
             let mut found: Vec<IpAddr> = Vec::new();
             for server in servers.iter().flatten().filter(|server| is_unicast(**server)) {
@@ -97,10 +95,4 @@ impl Ipv4 {
             ntp: Vec::new(),
         }
     }
-}
-
-/// An address that one machine can have: neither of 0/8, loopback, multicast, reserved nor broadcast.
-fn is_unicast(address: Ipv4Addr) -> bool {
-    let [first, ..] = address.octets();
-    (1..=223).contains(&first) && first != 127
 }

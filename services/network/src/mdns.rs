@@ -4,6 +4,7 @@
 //! rate and wait, or are lost, in the kernel's bounded buffers, so that a flood costs neither memory nor the service's other duties.
 
 mod bucket;
+mod packet;
 mod records;
 pub mod responder;
 
@@ -14,7 +15,8 @@ use std::{
 };
 
 use bucket::Bucket;
-use responder::{Address, LONGEST_PACKET, PORT, Responder};
+use packet::LONGEST_PACKET;
+use responder::{Address, PORT, Responder};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::UdpSocket,

@@ -32,7 +32,6 @@ use crate::{
 const READY_ANYWAY: Duration = Duration::from_secs(5);
 /// For saving the time at the end. adit-init waits for two seconds in all.
 const LAST_WRITE: Duration = Duration::from_secs(1);
-
 /// Longest time that the name's goodbye may take on the way down.
 const GOODBYE: Duration = Duration::from_millis(200);
 

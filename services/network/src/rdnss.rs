@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_config::MAX_DNS;
+use adit_config::{MAX_DNS, is_unicast};
 use anyhow::Context;
 use rtnetlink::{
     MulticastGroup,
@@ -56,17 +56,14 @@ pub fn parse(message: &[u8]) -> Vec<Advertised> {
             let seconds = u32::from_be_bytes([option[4], option[5], option[6], option[7]]);
             let servers = option[8..].chunks_exact(16);
             let servers = servers.filter_map(|bytes| <[u8; 16]>::try_from(bytes).ok()).map(Ipv6Addr::from);
-            found.push(Advertised { index, seconds, servers: servers.filter(is_server).collect() });
+            found.push(Advertised {
+                index,
+                seconds,
+                servers: servers.filter(|server| is_unicast(*server)).collect(),
+            });
         }
     }
     found
-}
-
-fn is_server(address: &Ipv6Addr) -> bool {
-    !address.is_unspecified()
-        && !address.is_loopback()
-        && !address.is_multicast()
-        && address.to_ipv4_mapped().is_none()
 }
 
 /// The servers that may be asked now, in the order in which they came; no more than can be asked.

@@ -21,7 +21,7 @@ use adit_sys::clock;
 use ed25519_dalek::VerifyingKey;
 use futures_util::future::join_all;
 use serde::Deserialize;
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 mod ask;
 pub mod course;
@@ -49,7 +49,7 @@ const EARLIEST_S: i64 = 1_767_225_600;
 const LONGEST_USE_S: i64 = 20 * 31_557_600;
 /// Flash wears: so much time between two writes.
 const SAVE_PAUSE: Duration = Duration::from_secs(3_600);
-/// An orderly end writes too, unless this little has passed since the last write.
+/// So much where the clock was set back. An orderly end does not write sooner either, unless the clock was set back.
 const SAVE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Where things are.
@@ -77,12 +77,12 @@ pub(crate) async fn run(places: Places, network: Network, mut offers: watch::Rec
                 let offer = offers.borrow_and_update().clone();
                 keeper.adopt(&network, offer);
             }
-            () = sleep(keeper.until_save()) => keeper.save(),
+            () = sleep(keeper.until_save()) => keeper.save().await,
             answers = keeper.round(), if keeper.online => keeper.conclude(answers),
         }
     }
-    if keeper.unsaved_for() >= SAVE_AGAIN {
-        keeper.save();
+    if keeper.was_set_back || keeper.unsaved_for() >= SAVE_AGAIN {
+        keeper.save().await;
     }
 }
 
@@ -96,6 +96,8 @@ struct Keeper {
     built_s: i64,
     saved: Saved,
     saved_at: Option<Duration>,
+    /// Since then. What was saved may be as wrong as the clock was, and would be where the next boot begins.
+    was_set_back: bool,
     /// About whom or what, and what.
     complaints: BTreeMap<String, BTreeSet<String>>,
 }
@@ -122,6 +124,7 @@ impl Keeper {
             built_s,
             saved: Saved::default(),
             saved_at: None,
+            was_set_back: false,
             complaints: BTreeMap::new(),
         };
         let named = if network.roughtime.is_empty() { servers::signed() } else { network.roughtime.clone() };
@@ -200,6 +203,8 @@ impl Keeper {
 
     fn conclude(&mut self, answers: Vec<(usize, Result<Interval, Failed>)>) {
         let now = clock::raw();
+        // Without a way out all fail alike: one line says so of all.
+        let mut failed = BTreeMap::<String, Vec<String>>::new();
         for (number, answer) in answers {
             let outcome = match &answer {
                 Ok(interval) => Outcome::Answered(*interval),
@@ -209,9 +214,11 @@ impl Keeper {
             let source = &mut self.sources[number];
             source.rest(now, outcome, ask::random().map_or(0, |[dice]| dice));
             if let Err(error) = answer {
-                let host = source.server.host.clone();
-                self.complain(&host, &format!("time source: {error}"));
+                failed.entry(format!("time source: {error}")).or_default().push(source.server.host.clone());
             }
+        }
+        for (text, hosts) in failed {
+            self.complain_of(&hosts, &text);
         }
         let (plain, signed): (Vec<_>, Vec<_>) = self
             .sources
@@ -261,10 +268,7 @@ impl Keeper {
             },
             Ok(Act::Step(moment)) => {
                 let done = self.step(now, now + (moment - zero), &names, Some(finding.trust));
-                if done && moment < zero {
-                    // What was saved before may be as wrong, and would be where the next boot begins.
-                    self.save();
-                }
+                self.was_set_back |= done && moment < zero;
                 done
             }
             Err(refused) => {
@@ -306,37 +310,69 @@ impl Keeper {
     }
 
     fn until_save(&self) -> Duration {
-        // The first time soon after the clock was set: most of what can be lost is lost by never having written.
-        match self.saved_at {
+        let pause = match self.saved_at {
+            // The first time soon after the clock was set: most of what can be lost is lost by never having written.
             None if self.set_by.is_some() => Duration::ZERO,
-            _ => SAVE_PAUSE.saturating_sub(self.unsaved_for()),
-        }
+            _ if self.was_set_back => SAVE_AGAIN,
+            _ => SAVE_PAUSE,
+        };
+        pause.saturating_sub(self.unsaved_for())
     }
 
-    fn save(&mut self) {
-        self.saved_at = Some(clock::raw());
+    /// On a thread of its own: flash that is slow or hangs must not hold up the rest of the service.
+    async fn save(&mut self) {
+        (self.saved_at, self.was_set_back) = (Some(clock::raw()), false);
         let now = clock::realtime_us() / SECOND;
         // Nobody has corrected such a clock yet, and it would not be read.
         if !(0..=self.ceiling_s()).contains(&now) {
             return;
         }
         self.saved.clock = now;
-        if let Err(error) = saved::write(&self.places.saved, self.saved) {
+        let (path, saved) = (self.places.saved.clone(), self.saved);
+        let written = spawn_blocking(move || saved::write(&path, saved)).await;
+        if let Err(error) = written.unwrap_or_else(|error| Err(error.into())) {
             let path = self.places.saved.display().to_string();
             self.complain(&path, &format!("time not saved: {error}"));
         }
     }
 
-    /// Logs each text once, and not more of them about anyone than a person reads.
     fn complain(&mut self, about: &str, text: &str) {
+        self.complain_of(&[about.to_owned()], text);
+    }
+
+    /// Logs each text once about each of them, and not more of them about anyone than a person reads.
+    fn complain_of(&mut self, about: &[String], text: &str) {
         const SUBJECTS: usize = 32;
         const TEXTS: usize = 4;
-        if self.complaints.len() == SUBJECTS && !self.complaints.contains_key(about) {
-            return;
+        let mut is_news = |about: &&String| {
+            if self.complaints.len() == SUBJECTS && !self.complaints.contains_key(*about) {
+                return false;
+            }
+            let texts = self.complaints.entry((*about).clone()).or_default();
+            texts.len() < TEXTS && texts.insert(text.to_owned())
+        };
+        let news: Vec<_> = about.iter().filter(|about| is_news(about)).map(String::as_str).collect();
+        if !news.is_empty() {
+            tracing::warn!(target: "adit_network", "{}: {text}", news.join(", "));
         }
-        let texts = self.complaints.entry(about.to_owned()).or_default();
-        if texts.len() < TEXTS && texts.insert(text.to_owned()) {
-            tracing::warn!(target: "adit_network", "{about}: {text}");
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_is_saved_soon_and_not_at_the_pace_of_who_sets_it() {
+        let nowhere = PathBuf::from("/nonexistent/network/time");
+        let mut keeper =
+            Keeper::new(Places { release: nowhere.clone(), saved: nowhere }, &Network::default());
+        keeper.set_by = Some(Trust::Unauthenticated);
+        assert_eq!(keeper.until_save(), Duration::ZERO);
+        keeper.saved_at = Some(clock::raw());
+        assert!(keeper.until_save() > SAVE_AGAIN);
+        keeper.was_set_back = true;
+        let (least, most) = (SAVE_AGAIN / 2, SAVE_AGAIN);
+        assert!((least..=most).contains(&keeper.until_save()), "{:?}", keeper.until_save());
     }
 }

@@ -111,6 +111,37 @@ fn without_a_server_it_is_ready_all_the_same_and_the_server_may_come_later() {
     segment.wait_for_line("address 10.7.0.");
 }
 
+/// Prints how many DISCOVERs come in the six seconds after the first.
+const COUNT_DISCOVERS: &str = r#"
+import select, socket, time
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+link.bind(("server0", 0))
+print("listening", flush=True)
+count, end = 0, None
+while end is None or (left := end - time.monotonic()) > 0:
+    if end is not None and not select.select([link], [], [], left)[0]:
+        break
+    packet = link.recv(9000)
+    if len(packet) > 282 and packet[12:14] == b"\x08\0" and packet[23] == 17 and packet[36:38] == b"\0\x43":
+        count += 1
+        end = end or time.monotonic() + 6
+print(f"DISCOVERs: {count}.", flush=True)
+"#;
+
+/// Router advertisements of strangers make such changes.
+#[test]
+fn what_changes_on_the_unit_neither_hurries_nor_hinders_dhcp() {
+    let mut segment = Segment::new();
+    let counter = segment.start_python(COUNT_DISCOVERS);
+    segment.wait_for_output(counter, "listening");
+    segment.restless();
+    segment.start("");
+    // The second comes after three to five seconds (RFC 2131 §4.1), the third seven later.
+    segment.wait_for_output(counter, "DISCOVERs: 2.");
+    segment.dnsmasq(&[RANGE]);
+    segment.wait_for_line("address 10.7.0.");
+}
+
 #[test]
 fn a_lying_server_gives_no_address_and_the_service_survives() {
     let mut segment = Segment::new();

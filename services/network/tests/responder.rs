@@ -156,6 +156,37 @@ fn who_takes_every_name_costs_little() {
 }
 
 #[test]
+fn nothing_is_said_under_a_name_that_is_contested() {
+    let (mut responder, mut clock) = established();
+    let ask = bytes(&question("_adit._tcp.local", TYPE::PTR, false));
+    assert_eq!(responder.receive(&ask, PEER, clock.0), None);
+    responder.receive(&claim("MyPrinter.local", Ipv4Addr::new(169, 254, 1, 1)), PEER, clock.0);
+    // The answer would have gone out after 120 ms at most; three probes are done after a second.
+    for (_, packet) in clock.run(&mut responder, Duration::from_millis(700)) {
+        assert!(!Packet::parse(&packet).unwrap().has_flags(PacketFlag::RESPONSE));
+    }
+}
+
+/// Router advertisements of strangers make addresses come and go.
+#[test]
+fn addresses_that_come_and_go_are_told_once_a_second() {
+    let (mut responder, mut clock) = established();
+    let ask = bytes(&question("_adit._tcp.local", TYPE::PTR, false));
+    let mut sent = 0;
+    for round in 0..100u8 {
+        let other = Ipv4Addr::new(169, 254, 7, round % 2);
+        responder.set_addresses(vec![(OURS.into(), 16), (other.into(), 16)], clock.0);
+        responder.receive(&ask, PEER, clock.0);
+        sent += clock.run(&mut responder, Duration::from_millis(50)).len();
+    }
+    // Five seconds.
+    assert!((1..=12).contains(&sent), "{sent} packets");
+    let told = clock.run(&mut responder, Duration::from_secs(3));
+    let last = Packet::parse(&told.last().unwrap().1).unwrap();
+    assert!(last.answers.contains(&record("MyPrinter.local", Ipv4Addr::new(169, 254, 7, 1))));
+}
+
+#[test]
 fn questions_are_answered_once_a_second_and_known_answers_not_at_all() {
     let (mut responder, mut clock) = established();
     let ask = bytes(&question("MYPRINTER.local", TYPE::A, false));

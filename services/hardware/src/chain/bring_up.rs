@@ -35,7 +35,7 @@ struct Heard {
 impl Chain<'_> {
     /// Returns the clock that the chips were set to.
     pub(super) async fn bring_up(&mut self) -> Result<KiloHertz, ChainFault> {
-        self.status.stage_of(self.index, Stage::Enumerate);
+        self.status.stage(self.index, Stage::Enumerate);
         self.port.discard_input()?;
         self.parser.restart(self.chip.responses);
         let gap = Duration::from_millis(self.profile.write_gap_ms.into());
@@ -52,7 +52,7 @@ impl Chain<'_> {
                 Action::CountChips(frame) => {
                     self.count(frame.as_bytes()).await?;
                 }
-                Action::RampBegins => self.status.stage_of(self.index, Stage::Ramp),
+                Action::RampBegins => self.status.stage(self.index, Stage::Ramp),
                 Action::Wait { ms } => {
                     self.port.drained().await;
                     sleep(Duration::from_millis(ms.into())).await;

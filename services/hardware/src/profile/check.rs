@@ -1,11 +1,11 @@
-//! What a profile's values must be. Each check names the key, so that the answer can name the line.
+//! What a profile's values must be: the machine as a whole and its chains. Each check names the key, so that the answer can name the line.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, path::Path};
 
 use adit_asic::{Chip, WorkLayout, init, register};
-use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
 
-use super::{ChainProfile, Profile};
+use super::{BusPart, ChainProfile, CutOff, Profile, RailPart, check_parts::Parts, place};
 
 pub(super) const SILICON_BASE_BITS: u8 = 32;
 
@@ -15,67 +15,62 @@ const LONGEST_JOB_BITS: u64 = 152 * 10;
 /// A value that cannot be.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    /// `rail.volts`, `chain.0.mhz`.
+    /// `board.0.rail.volts`.
     pub(super) key: String,
     what: String,
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = self.key.rsplit('.').next().unwrap_or_default();
+        let named = |part: &&str| part.parse::<usize>().is_err();
+        let key = self.key.rsplit('.').find(named).unwrap_or_default();
         write!(f, "{key}: {}", self.what)
     }
 }
 
-struct Checks(Result<(), Wrong>);
+/// The first value that cannot be is what counts.
+pub(super) struct Checks(Result<(), Wrong>);
 
 impl Checks {
-    fn that(&mut self, right: bool, key: &str, what: impl FnOnce() -> String) {
+    pub(super) fn that(&mut self, right: bool, key: &str, what: impl FnOnce() -> String) {
         if self.0.is_ok() && !right {
             self.0 = Err(Wrong { key: key.into(), what: what() });
         }
     }
 
-    fn range<T: PartialOrd + fmt::Display + Copy>(&mut self, key: &str, value: T, from: T, to: T) {
+    pub(super) fn range<T: PartialOrd + fmt::Display + Copy>(&mut self, key: &str, value: T, from: T, to: T) {
         // Not `contains`: NaN must fail.
         self.that(value >= from && value <= to, key, || format!("{value} is not within {from} to {to}"));
+    }
+
+    pub(super) fn name(&mut self, key: &str, name: &str) {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        self.that(!name.is_empty() && name.len() <= 64 && name.bytes().all(plain), key, || {
+            format!("{name:?} is not of the form a-z, 0-9 and -, at most 64 long")
+        });
+    }
+
+    /// A nominal value and its limits.
+    pub(super) fn volts(&mut self, key: &str, [volts, min, max]: [f64; 3], [least, most]: [f64; 2]) {
+        self.range(&format!("{key}.max_volts"), max, least, most);
+        self.range(&format!("{key}.min_volts"), min, least * 0.8, max);
+        self.that(volts > min && volts < max, &format!("{key}.volts"), || {
+            format!("{volts} is not between min_volts {min} and max_volts {max}")
+        });
+    }
+
+    pub(super) fn is_ok(&self) -> bool {
+        self.0.is_ok()
     }
 }
 
 impl Profile {
-    pub(super) fn check(&self) -> Result<(), Wrong> {
+    pub(super) fn check(&self, text: &str) -> Result<(), Wrong> {
         let mut is = Checks(Ok(()));
-        let name = &self.name;
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        is.that(!name.is_empty() && name.len() <= 64 && name.bytes().all(plain), "name", || {
-            format!("{name:?} is not of the form a-z, 0-9 and -, at most 64 long")
-        });
-        is.range("controller.baud", self.controller.baud, 1200, 4_000_000);
-        is.range("controller.reset_settle_ms", self.controller.reset_settle_ms, 1, 5000);
-
-        is.range("fan.address", self.fan.address, 0x08, 0x77);
-        is.range("fan.min_rpm", self.fan.min_rpm, 100, 20_000);
-        is.range("fan.spin_up_ms", self.fan.spin_up_ms, 100, 30_000);
-
-        let rail = &self.rail;
-        is.range("rail.address", rail.address, 0x08, 0x77);
-        // What the chips of this family stand; the regulator itself could do more.
-        is.range("rail.max_volts", rail.max_volts, 0.5, 1.5);
-        is.range("rail.min_volts", rail.min_volts, 0.4, rail.max_volts);
-        is.that(rail.volts > rail.min_volts && rail.volts < rail.max_volts, "rail.volts", || {
-            format!(
-                "{} is not between min_volts {} and max_volts {}",
-                rail.volts, rail.min_volts, rail.max_volts
-            )
-        });
-        is.range("rail.rise_ms", rail.rise_ms, 10, 5000);
-        is.range("rail.over_current_amperes", rail.over_current_amperes, 1.0, 40.0);
-        is.range("rail.over_temperature_celsius", rail.over_temperature_celsius, 40.0, 150.0);
-        is.range("rail.feedback_scale", rail.feedback_scale, 0.125, 1.0);
-        is.range("rail.switching_khz", rail.switching_khz, 225, 1000);
-        is.range("rail.input_max_volts", rail.input_max_volts, 3.0, 18.0);
-        is.range("rail.input_on_volts", rail.input_on_volts, 2.75, rail.input_max_volts);
-        is.range("rail.input_off_volts", rail.input_off_volts, 2.5, rail.input_on_volts);
+        is.name("name", &self.name);
+        is.range("bus", self.bus.len(), 1, 16);
+        is.range("board", self.board.len(), 1, 8);
+        Parts::new(self, &mut is).check();
 
         let limits = &self.temperature;
         is.range("temperature.max_chip_celsius", limits.max_chip_celsius, 30.0, 110.0);
@@ -87,28 +82,91 @@ impl Profile {
             limits.max_board_celsius,
         );
         is.range("temperature.settle_ms", limits.settle_ms, 0, 5000);
+        self.check_safety(&mut is);
+        for (index, board) in self.board.iter().enumerate() {
+            board.chain.check(&mut is, &format!("board.{index}.chain"), self.simulated);
+        }
+        self.check_ports(&mut is);
+        self.check_disputed(&mut is, text);
+        is.0
+    }
 
-        is.range("safety.interval_ms", self.safety.interval_ms, 50, 2000);
-        is.range("safety.bad_looks", self.safety.bad_looks, 1, 5);
-        is.range("safety.retry_ms", self.safety.retry_ms, 100, 600_000);
-        is.range("safety.retry_max_ms", self.safety.retry_max_ms, self.safety.retry_ms, 600_000);
+    fn check_safety(&self, is: &mut Checks) {
+        let safety = &self.safety;
+        is.range("safety.interval_ms", safety.interval_ms, 50, 2000);
+        is.range("safety.bad_looks", safety.bad_looks, 1, 5);
+        is.range("safety.retry_ms", safety.retry_ms, 100, 600_000);
+        is.range("safety.retry_max_ms", safety.retry_max_ms, safety.retry_ms, 600_000);
+        let key = "safety.cut_off";
+        match safety.cut_off {
+            CutOff::None => {
+                is.that(safety.cut_off_ms.is_none(), "safety.cut_off_ms", || {
+                    "there is no cut_off that could take so long".into()
+                });
+                return;
+            }
+            CutOff::PsuHeartbeat => is.that(self.psu.is_some(), key, || "there is no [psu]".into()),
+            CutOff::PicHeartbeat => {
+                let has_pic =
+                    |rail: &super::Rail| matches!(rail.part, RailPart::Pic16f1704(_) | RailPart::Dspic33(_));
+                let all = self.board.iter().all(|board| board.rail.as_ref().is_some_and(has_pic));
+                is.that(all, key, || "not every board has a pic16f1704 or dspic33 as its rail".into());
+            }
+        }
+        let ms = safety.cut_off_ms.unwrap_or(0);
+        is.that((100..=600_000).contains(&ms), "safety.cut_off_ms", || {
+            format!("{ms} is not within 100 to 600000: how long the cut-off takes must be known")
+        });
+    }
 
-        is.range("chain", self.chain.len(), 1, 4);
-        for (index, chain) in self.chain.iter().enumerate() {
-            chain.check(&mut is, index, self.simulated);
-            let ports = self.chain[..index].iter().map(|other| &other.port);
-            let taken = ports.chain([&self.controller.port]).any(|port| *port == chain.port);
-            is.that(!taken, &format!("chain.{index}.port"), || {
-                format!("{} is used twice", chain.port.display())
+    /// Every serial port has one use.
+    fn check_ports(&self, is: &mut Checks) {
+        let mut taken: HashSet<&Path> = HashSet::new();
+        for bus in &self.bus {
+            if let BusPart::BitaxeRaw(raw) = &bus.part
+                && let Some(port) = &raw.port
+            {
+                taken.insert(port);
+            }
+        }
+        let mut usb = HashSet::new();
+        for (index, board) in self.board.iter().enumerate() {
+            let key = |name: &str| format!("board.{index}.chain.{name}");
+            if let Some(port) = &board.chain.port {
+                is.that(taken.insert(port), &key("port"), || format!("{} is used twice", port.display()));
+            }
+            if let Some(port) = &board.chain.usb {
+                let new = usb.insert((port.bus.as_str(), port.port));
+                is.that(port.port > 0 && new, &key("usb"), || {
+                    format!("port {} of {} is used twice", port.port, port.bus)
+                });
+            }
+        }
+    }
+
+    /// What is disputed stands in the file, and can be confirmed with one value.
+    fn check_disputed(&self, is: &mut Checks, text: &str) {
+        let Ok(table) = text.parse::<Table>() else { return };
+        let mut table = Value::Table(table);
+        for (index, key) in self.disputed.iter().enumerate() {
+            let mut values = Vec::new();
+            place::each_at(&mut table, key, &mut |value| values.push(value.clone()));
+            let at = format!("disputed.{index}");
+            is.that(!values.is_empty(), &at, || format!("there is no {key} in this file"));
+            is.that(values.windows(2).all(|pair| pair[0] == pair[1]), &at, || {
+                format!("{key} has several values here: name each, as in board.0.reset.line")
             });
         }
-        is.0
     }
 }
 
 impl ChainProfile {
-    fn check(&self, is: &mut Checks, index: usize, simulated: bool) {
-        let key = |name: &str| format!("chain.{index}.{name}");
+    fn check(&self, is: &mut Checks, at: &str, simulated: bool) {
+        let key = |name: &str| format!("{at}.{name}");
+        let ways = [self.port.is_some(), self.usb.is_some(), self.uio.is_some()];
+        is.that(ways.into_iter().filter(|way| *way).count() == 1, at, || {
+            "needs exactly one of port, usb and uio".into()
+        });
         let Some(chip) = Chip::by_name(&self.chip) else {
             let known = Chip::names().collect::<Vec<_>>().join(", ");
             is.that(false, &key("chip"), || format!("{:?} is not a known chip; known: {known}", self.chip));
@@ -143,15 +201,13 @@ impl ChainProfile {
         is.range(&key("ramp.step_mhz"), self.ramp.step_mhz, 1.0, 100.0);
         is.range(&key("ramp.step_ms"), self.ramp.step_ms, 0, 10_000);
         is.range(&key("ramp.start_mhz"), self.ramp.start_mhz, 50.0, self.mhz);
-        if is.0.is_ok()
+        if is.is_ok()
             && let Err(error) = init::actions(chip, &self.setup())
         {
             is.that(false, &key("mhz"), || error.to_string());
         }
     }
-}
 
-impl ChainProfile {
     /// Jobs must come before the chips have searched the last one through, and no faster than the line takes them.
     fn check_jobs(&self, is: &mut Checks, key: &dyn Fn(&str) -> String, chip: &Chip) {
         if let Some(epoch) = chip.version_epoch_ms() {
@@ -167,7 +223,7 @@ impl ChainProfile {
                     format!("a {} rolls versions itself: work_interval_ms is all there is", chip.name)
                 });
             }
-            WorkLayout::Midstates if is.0.is_ok() => {
+            WorkLayout::Midstates if is.is_ok() => {
                 // Jobs come faster in proportion when the clock is raised to its limit.
                 let own = (self.job_interval().as_micros() as f64 * self.mhz / self.max_mhz) as u64;
                 let wire = LONGEST_JOB_BITS * 1_000_000 / u64::from(self.baud.max(1));
@@ -182,29 +238,4 @@ impl ChainProfile {
             WorkLayout::Midstates => {}
         }
     }
-}
-
-/// The line, from 1, that byte `offset` is on.
-pub(super) fn line_at(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
-}
-
-/// The line of a key like `chain.0.mhz`; of the innermost table that is there when the key itself is not written.
-pub(super) fn line_of(text: &str, key: &str) -> usize {
-    let Ok(root) = DeTable::parse(text) else { return 1 };
-    let root = DeValue::Table(root.into_inner());
-    let (mut value, mut offset) = (&root, 0);
-    for part in key.split('.') {
-        let next = match value {
-            DeValue::Table(table) => {
-                table.iter().find(|(name, _)| name.get_ref().as_ref() == part).map(|(_, inner)| inner)
-            }
-            DeValue::Array(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
-            _ => None,
-        };
-        let Some(inner) = next else { break };
-        offset = inner.span().start;
-        value = inner.get_ref();
-    }
-    line_at(text, offset)
 }

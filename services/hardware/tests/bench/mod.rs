@@ -51,7 +51,7 @@ pub fn machine(profile: &str, model: &'static Model, chips: usize, changes: &[(&
 
 /// Looks often and tries again soon, for tests that wait for that.
 pub const QUICK: (&str, &str) =
-    ("[[chain]]", "[safety]\ninterval_ms = 100\nretry_ms = 300\nretry_max_ms = 600\n\n[[chain]]");
+    ("[temperature]", "[safety]\ninterval_ms = 100\nretry_ms = 300\nretry_max_ms = 600\n\n[temperature]");
 
 /// A bound, not a wait: two cores that also build and run thirteen machines get to hashing in 5 s, starved ones in 20.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -7,8 +7,9 @@
 
 mod address;
 mod error;
-mod ipv6;
+mod ip;
 mod network;
+mod own_address;
 mod payout;
 mod reader;
 mod roughtime;
@@ -17,8 +18,9 @@ mod secret;
 
 pub use address::{HostPort, PoolUrl, Scheme};
 pub use error::{Errors, Problem};
-pub use ipv6::StaticIpv6;
-pub use network::{Addressing, MAX_DNS, MAX_NTP, Network, StaticAddress};
+pub use ip::{is_host, is_unicast, same_network};
+pub use network::{Addressing, MAX_DNS, MAX_NTP, Network};
+pub use own_address::{Static, StaticAddress, StaticIpv6};
 pub use payout::PayoutAddress;
 pub use roughtime::Roughtime;
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, Solo, VERSION};

@@ -1,6 +1,9 @@
 //! How a unit reaches its network: the table `[network]`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Range,
+};
 
 use toml::{
     Spanned,
@@ -9,7 +12,7 @@ use toml::{
 
 use crate::{
     address::HostPort,
-    ipv6::{self, StaticIpv6},
+    own_address::{Family, StaticAddress, StaticIpv6, own_address},
     reader::{self, Reader},
     roughtime::Roughtime,
 };
@@ -24,9 +27,7 @@ const NTP_PORT: u16 = 123;
 const KEYS: [&str; 9] =
     ["dhcp", "address", "gateway", "address6", "gateway6", "dns", "vlan", "ntp", "roughtime"];
 const ROUGHTIME_EXAMPLE: &str = "\"time.example.com:5319 PUBLIC-KEY-IN-BASE64\"";
-const PREFIX: &str = "network.";
-const ADDRESS_EXAMPLE: &str = "\"192.168.1.20/24\"";
-const GATEWAY_EXAMPLE: &str = "\"192.168.1.1\"";
+pub(crate) const PREFIX: &str = "network.";
 
 /// Addresses, name servers and time sources. The default asks DHCP for all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,34 +53,6 @@ pub enum Addressing {
     Static(StaticAddress),
 }
 
-/// An address that a person gave the unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StaticAddress {
-    pub address: Ipv4Addr,
-    /// Bits of the network part, 1 to 30.
-    pub prefix: u8,
-    /// In the same network.
-    pub gateway: Option<Ipv4Addr>,
-}
-
-impl StaticAddress {
-    /// `"192.168.1.20/24"`: an address that one host can have, not its network's first or last.
-    fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        let prefix = prefix.parse().ok().filter(|prefix| (1..=30).contains(prefix))?;
-        let found = Self { address: address.parse().ok()?, prefix, gateway: None };
-        is_host(found.address, prefix).then_some(found)
-    }
-}
-
-/// Whether one host of a network of `prefix` bits can have this address: unicast, neither the network itself nor its broadcast.
-fn is_host(address: Ipv4Addr, prefix: u8) -> bool {
-    let host = u32::MAX >> prefix;
-    let part = u32::from(address) & host;
-    let [first, ..] = address.octets();
-    (1..=223).contains(&first) && first != 127 && part != 0 && part != host
-}
-
 /// `None` only with a problem noted.
 pub(crate) fn network(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Network> {
     let Some((_, value)) = reader::entry(root, "network") else { return Some(Network::default()) };
@@ -90,8 +63,8 @@ pub(crate) fn network(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Net
     };
     reader.only(table, PREFIX, &KEYS);
     let addressing = addressing(reader, table);
-    let ipv6 = ipv6::ipv6(reader, table);
-    let dns = list(reader, table, "dns", MAX_DNS, GATEWAY_EXAMPLE, |text| text.parse().ok());
+    let ipv6 = own_address::<Ipv6Addr>(reader, table);
+    let dns = list(reader, table, "dns", MAX_DNS, Ipv4Addr::GATEWAY_EXAMPLE, |text| text.parse().ok());
     let vlan = vlan(reader, table);
     let ntp =
         list(reader, table, "ntp", MAX_NTP, "\"time.example.com\"", |text| HostPort::parse(text, NTP_PORT));
@@ -101,68 +74,23 @@ pub(crate) fn network(reader: &mut Reader<'_>, root: &DeTable<'_>) -> Option<Net
 }
 
 fn addressing(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Addressing> {
-    let dhcp = dhcp(reader, table)?;
-    let address = reader.string(table, PREFIX, "address", ADDRESS_EXAMPLE).ok()?;
-    let gateway = reader.string(table, PREFIX, "gateway", GATEWAY_EXAMPLE).ok()?;
-    match (dhcp, address, gateway) {
-        (Some((true, _)) | None, None, None) => Some(Addressing::Dhcp),
-        (Some((false, place)), None, _) => {
-            let text = format!("network.dhcp: false needs an address; write address = {ADDRESS_EXAMPLE}");
-            reader.problem(place, text);
+    let address = reader::entry(table, Ipv4Addr::ADDRESS);
+    match (dhcp(reader, table)?, address) {
+        (Some((false, place)), None) => {
+            let example = Ipv4Addr::ADDRESS_EXAMPLE;
+            reader.problem(place, format!("network.dhcp: false needs an address; write address = {example}"));
             None
         }
-        (_, None, Some((_, place))) => {
-            let text = format!("network.gateway: needs an address; write address = {ADDRESS_EXAMPLE}");
-            reader.problem(place, text);
-            None
-        }
-        (Some((true, _)), Some((_, place)), _) => {
+        (Some((true, _)), Some((_, value))) => {
             let text = "network.address: DHCP gives the address; leave out address or write dhcp = false";
-            reader.problem(place, text.to_owned());
+            reader.problem(value.span(), text.to_owned());
             None
         }
-        (_, Some((text, place)), gateway) => {
-            let Some(mut found) = StaticAddress::parse(text) else {
-                let text = format!(
-                    "network.address: {:?} is not the address of a host with its network's bits; write address = {ADDRESS_EXAMPLE}",
-                    shown(text)
-                );
-                reader.problem(place, text);
-                return None;
-            };
-            if let Some((text, place)) = gateway {
-                found.gateway = Some(self::gateway(reader, found, text, place)?);
-            }
-            Some(Addressing::Static(found))
-        }
+        _ => Some(own_address(reader, table)?.map_or(Addressing::Dhcp, Addressing::Static)),
     }
 }
 
-fn gateway(
-    reader: &mut Reader<'_>,
-    own: StaticAddress,
-    text: &str,
-    place: std::ops::Range<usize>,
-) -> Option<Ipv4Addr> {
-    let StaticAddress { address, prefix, .. } = own;
-    let same_network = |other: Ipv4Addr| (u32::from(other) ^ u32::from(address)) >> (32 - prefix) == 0;
-    let problem = match text.parse::<Ipv4Addr>() {
-        Err(_) => {
-            format!("{:?} is not an IPv4 address; write gateway = {GATEWAY_EXAMPLE}", shown(text))
-        }
-        Ok(other) if other == address => {
-            "is the unit's own address; write the router's, or leave it out".to_owned()
-        }
-        Ok(other) if same_network(other) && is_host(other, prefix) => return Some(other),
-        Ok(other) => format!(
-            "{other} is not a host of the network of {address}/{prefix}; write the address of a router in it"
-        ),
-    };
-    reader.problem(place, format!("network.gateway: {problem}"));
-    None
-}
-
-type Flag = Option<(bool, std::ops::Range<usize>)>;
+type Flag = Option<(bool, Range<usize>)>;
 
 fn dhcp(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<Flag> {
     let Some((_, value)) = reader::entry(table, "dhcp") else { return Some(None) };
@@ -224,6 +152,7 @@ fn list<T>(
     found.into_iter().collect()
 }
 
-fn shown(text: &str) -> String {
+/// As much of a value as a message shows.
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Instant};
 
 use simple_dns::{
-    CLASS, Name, ResourceRecord, TYPE,
+    CLASS, Name, QCLASS, QTYPE, Question, ResourceRecord, TYPE,
     rdata::{A, AAAA, NSEC, PTR, RData, SRV, TXT},
 };
 
@@ -39,38 +39,120 @@ pub(super) enum Role {
     Nothing,
 }
 
-/// Every record of a unit of this name. `label` is one label of a host name.
-pub(super) fn records(label: &str, addresses: &[IpAddr]) -> Vec<Own> {
-    let host = name(&format!("{label}.local"));
-    let mut all = Vec::new();
-    let mut add = |name: &Name<'static>, ttl, role, rdata| {
-        let record = ResourceRecord::new(name.clone(), CLASS::IN, ttl, rdata);
-        all.push(Own { record: record.with_cache_flush(role != Role::Shared), role, sent: None });
-    };
-    let mut types = Vec::new();
-    for address in addresses.iter().take(MAX_ADDRESSES) {
-        let (kind, rdata) = match address {
-            IpAddr::V4(address) => (TYPE::A, RData::A(A { address: (*address).into() })),
-            IpAddr::V6(address) => (TYPE::AAAA, RData::AAAA(AAAA { address: (*address).into() })),
+/// Records by their place in the list, a bit each.
+pub(super) type Mask = u64;
+
+/// Every record of a unit.
+#[derive(Debug, Default)]
+pub(super) struct Records(Vec<Own>);
+
+impl Records {
+    /// `label` is one label of a host name.
+    pub(super) fn new(label: &str, addresses: &[IpAddr]) -> Self {
+        let host = name(&format!("{label}.local"));
+        let mut all = Vec::new();
+        let mut add = |name: &Name<'static>, ttl, role, rdata| {
+            let record = ResourceRecord::new(name.clone(), CLASS::IN, ttl, rdata);
+            all.push(Own { record: record.with_cache_flush(role != Role::Shared), role, sent: None });
         };
-        add(&host, HOST_TTL_S, Role::Unique, rdata);
-        types.push(kind);
+        let mut types = Vec::new();
+        for address in addresses.iter().take(MAX_ADDRESSES) {
+            let (kind, rdata) = match address {
+                IpAddr::V4(address) => (TYPE::A, RData::A(A { address: (*address).into() })),
+                IpAddr::V6(address) => (TYPE::AAAA, RData::AAAA(AAAA { address: (*address).into() })),
+            };
+            add(&host, HOST_TTL_S, Role::Unique, rdata);
+            types.push(kind);
+        }
+        add(&host, HOST_TTL_S, Role::Nothing, RData::NSEC(NSEC::from_types(host.clone(), &types)));
+        for (service, text) in SERVICES {
+            let kind = name(&format!("{service}._tcp.local"));
+            let instance = name(&format!("{label}.{service}._tcp.local"));
+            let all_kinds = name("_services._dns-sd._udp.local");
+            let txt = TXT::new().with_string(text).expect("shorter than 256 bytes");
+            let srv = SRV { priority: 0, weight: 0, port: HTTP_PORT, target: host.clone() };
+            let nothing = NSEC::from_types(instance.clone(), &[TYPE::TXT, TYPE::SRV]);
+            add(&kind, OTHER_TTL_S, Role::Shared, RData::PTR(PTR(instance.clone())));
+            add(&all_kinds, OTHER_TTL_S, Role::Shared, RData::PTR(PTR(kind.clone())));
+            add(&instance, HOST_TTL_S, Role::Unique, RData::SRV(srv));
+            add(&instance, OTHER_TTL_S, Role::Unique, RData::TXT(txt));
+            add(&instance, HOST_TTL_S, Role::Nothing, RData::NSEC(nothing));
+        }
+        Self(all)
     }
-    add(&host, HOST_TTL_S, Role::Nothing, RData::NSEC(NSEC::from_types(host.clone(), &types)));
-    for (service, text) in SERVICES {
-        let kind = name(&format!("{service}._tcp.local"));
-        let instance = name(&format!("{label}.{service}._tcp.local"));
-        let all_kinds = name("_services._dns-sd._udp.local");
-        let txt = TXT::new().with_string(text).expect("shorter than 256 bytes");
-        let srv = SRV { priority: 0, weight: 0, port: HTTP_PORT, target: host.clone() };
-        let nothing = NSEC::from_types(instance.clone(), &[TYPE::TXT, TYPE::SRV]);
-        add(&kind, OTHER_TTL_S, Role::Shared, RData::PTR(PTR(instance.clone())));
-        add(&all_kinds, OTHER_TTL_S, Role::Shared, RData::PTR(PTR(kind.clone())));
-        add(&instance, HOST_TTL_S, Role::Unique, RData::SRV(srv));
-        add(&instance, OTHER_TTL_S, Role::Unique, RData::TXT(txt));
-        add(&instance, HOST_TTL_S, Role::Nothing, RData::NSEC(nothing));
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Own> {
+        self.0.iter()
     }
-    all
+
+    pub(super) fn mask(&self, is_in: impl Fn(&Own) -> bool) -> Mask {
+        self.iter().enumerate().filter(|(_, own)| is_in(own)).fold(0, |mask, (place, _)| mask | 1 << place)
+    }
+
+    fn of(&self, mask: Mask) -> impl Iterator<Item = &Own> {
+        self.iter().enumerate().filter(move |(place, _)| mask >> place & 1 == 1).map(|(_, own)| own)
+    }
+
+    /// Copies, for a packet.
+    pub(super) fn pick(&self, mask: Mask) -> impl Iterator<Item = ResourceRecord<'static>> {
+        self.of(mask).map(|own| own.record.clone())
+    }
+
+    pub(super) fn note_sent(&mut self, mask: Mask, now: Instant) {
+        for (place, own) in self.0.iter_mut().enumerate() {
+            if mask >> place & 1 == 1 {
+                own.sent = Some(now);
+            }
+        }
+    }
+
+    /// Of those records that were there before, when they were sent.
+    pub(super) fn remember_sent(&mut self, before: &Self) {
+        for own in &mut self.0 {
+            own.sent =
+                before.iter().find(|before| before.record == own.record).and_then(|before| before.sent);
+        }
+    }
+
+    pub(super) fn last_sent(&self) -> Option<Instant> {
+        self.iter().filter_map(|own| own.sent).max()
+    }
+
+    /// What there is to say to a question.
+    pub(super) fn answers(&self, question: &Question<'_>) -> Mask {
+        if !matches!(question.qclass, QCLASS::ANY | QCLASS::CLASS(CLASS::IN)) {
+            return 0;
+        }
+        let named = self.mask(|own| own.record.name == question.qname);
+        let nothing = self.mask(|own| own.role == Role::Nothing);
+        let wanted = self.mask(|own| match question.qtype {
+            QTYPE::ANY => true,
+            QTYPE::TYPE(kind) => own.record.rdata.type_code() == kind,
+            _ => false,
+        });
+        match named & wanted & !nothing {
+            0 => named & nothing,
+            found => found,
+        }
+    }
+
+    /// What whoever gets these answers will ask for next (RFC 6763 §12).
+    pub(super) fn additional(&self, answers: Mask) -> Mask {
+        let unique = |name: &Name<'_>| self.mask(|own| own.role == Role::Unique && own.record.name == *name);
+        let mut found = 0;
+        for own in self.of(answers) {
+            found |= match &own.record.rdata {
+                RData::PTR(target) => unique(&target.0) | self.additional(unique(&target.0)),
+                RData::SRV(srv) => unique(&srv.target),
+                // Of the two families, the other one (RFC 6762 §6.2); where there is none, that.
+                RData::A(_) | RData::AAAA(_) => {
+                    self.mask(|other| other.role != Role::Shared && other.record.name == own.record.name)
+                }
+                _ => 0,
+            };
+        }
+        found & !answers
+    }
 }
 
 fn name(text: &str) -> Name<'static> {
@@ -113,9 +195,9 @@ mod tests {
     fn everything_fits_into_one_frame() {
         let addresses = [IpAddr::from([0x2001_u16, 0xdb8, 0, 0, 0, 0, 0, 1]); 100];
         let mut packet = simple_dns::Packet::new_reply(0);
-        let all = records(&"a".repeat(63), &addresses);
-        assert!(all.len() <= 64, "a mask of 64 bits names them");
-        packet.answers = all.into_iter().map(|own| own.record).collect();
+        let all = Records::new(&"a".repeat(63), &addresses);
+        assert!(all.0.len() <= 64, "a mask of 64 bits names them");
+        packet.answers = all.pick(Mask::MAX).collect();
         assert!(packet.build_bytes_vec_compressed().unwrap().len() <= 1232);
     }
 }

@@ -1,27 +1,25 @@
 //! The responder's decisions: RFC 6762 §6 (answering), §8 (probing, announcing), §9 (conflicts). Packets and time in, packets out.
 //!
 //! What it keeps does not grow with what it hears: nothing of a stranger's packet is remembered but that a record of ours is to be said, or that our name is
-//! contested. What it sends does not either: a record is multicast once a second at most, and answers to single askers come out of a bucket.
+//! contested. What it sends does not either: a record is multicast once a second at most (in defence of the name four times), and answers to single askers
+//! come out of a bucket.
 
 use std::{
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
-use simple_dns::{
-    CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE, rdata::RData,
-};
+use adit_config::same_network;
+use simple_dns::{CLASS, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, ResourceRecord, TYPE};
 
 use super::{
     bucket::Bucket,
-    records::{MAX_ADDRESSES, Own, Role, label, records},
+    packet::{canonical, readable, reply},
+    records::{MAX_ADDRESSES, Mask, Own, Records, Role, label},
 };
 
 /// mDNS's port. Whoever asks from another one is a plain DNS client (§6.7).
 pub(crate) const PORT: u16 = 5353;
-
-/// Packets of more than an Ethernet frame's content are not read.
-pub(crate) const LONGEST_PACKET: usize = 1500;
 
 /// §8.1: three probes, this far apart; the first one after a random part of it, for units that were switched on together.
 const PROBES: u8 = 3;
@@ -47,9 +45,6 @@ const UNICAST_RATE: u32 = 10;
 
 /// An address of the unit with the bits of its network.
 pub type Address = (IpAddr, u8);
-
-/// Records by their place in the list, a bit each.
-type Mask = u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -84,7 +79,7 @@ pub struct Responder {
     attempt: u32,
     label: String,
     addresses: Vec<Address>,
-    own: Vec<Own>,
+    own: Records,
     phase: Phase,
     pending: Option<Pending>,
     conflicts: u32,
@@ -101,7 +96,7 @@ impl Responder {
             attempt: 0,
             label: wished.to_owned(),
             addresses: Vec::new(),
-            own: Vec::new(),
+            own: Records::default(),
             phase: Phase::Idle,
             pending: None,
             conflicts: 0,
@@ -128,7 +123,11 @@ impl Responder {
             _ if self.addresses.is_empty() => Phase::Idle,
             Phase::Idle => probing(now),
             Phase::Probing { .. } => self.phase,
-            _ => Phase::Announcing { sent: 0, next: now },
+            // Whoever sends router advertisements can change addresses as often as they like.
+            _ => {
+                let next = self.own.last_sent().map_or(now, |last| now.max(last + ANNOUNCE_PAUSE));
+                Phase::Announcing { sent: 0, next }
+            }
         };
     }
 
@@ -166,13 +165,14 @@ impl Responder {
                     ANNOUNCEMENTS => Phase::Established,
                     sent => Phase::Announcing { sent, next: now + ANNOUNCE_PAUSE },
                 };
-                let all = self.mask(|own| own.role != Role::Nothing);
+                let all = self.own.mask(|own| own.role != Role::Nothing);
                 self.multicast(all, 0, now)
             }
             _ => {
                 let pending = self.pending.take_if(|pending| pending.at <= now)?;
                 let pause = if pending.defence { DEFENCE_PAUSE } else { REPEAT_PAUSE };
-                let fresh = self.mask(|own| own.sent.is_none_or(|sent| now.duration_since(sent) >= pause));
+                let fresh =
+                    self.own.mask(|own| own.sent.is_none_or(|sent| now.duration_since(sent) >= pause));
                 self.multicast(pending.answers & fresh, pending.additional & fresh & !pending.answers, now)
             }
         }
@@ -182,7 +182,7 @@ impl Responder {
     pub fn goodbye(&self) -> Option<Vec<u8>> {
         self.name()?;
         let mut packet = reply(0);
-        packet.answers = self.pick(self.mask(|own| own.role != Role::Nothing)).collect();
+        packet.answers = self.own.pick(self.own.mask(|own| own.role != Role::Nothing)).collect();
         packet.answers.iter_mut().for_each(|record| record.ttl = 0);
         packet.build_bytes_vec_compressed().ok()
     }
@@ -242,6 +242,8 @@ impl Responder {
         }
         self.conflicts = self.conflicts.saturating_add(1);
         self.last_conflict = Some(now);
+        // Nothing is said under a name that may be another's.
+        self.pending = None;
         self.phase = match self.conflicts {
             ..MANY_CONFLICTS => probing(now),
             _ => Phase::Probing { sent: 0, next: now + CONFLICT_PAUSE },
@@ -277,9 +279,9 @@ impl Responder {
             let is_fresh = |known: &&ResourceRecord<'_>| known.ttl >= own.record.ttl / 2;
             packet.answers.iter().filter(is_fresh).any(|known| *known == own.record)
         };
-        let known = if is_legacy { 0 } else { self.mask(is_known) };
+        let known = if is_legacy { 0 } else { self.own.mask(is_known) };
         for question in &packet.questions {
-            let answers = self.answers(question) & !known;
+            let answers = self.own.answers(question) & !known;
             if is_legacy {
                 unicast |= answers;
             } else if question.unicast_response {
@@ -288,7 +290,7 @@ impl Responder {
                     let life = Duration::from_secs(u64::from(own.record.ttl));
                     own.sent.is_some_and(|sent| now.duration_since(sent) < life / 4)
                 };
-                let recent = self.mask(recent);
+                let recent = self.own.mask(recent);
                 unicast |= answers & recent;
                 multicast |= answers & !recent;
             } else {
@@ -303,8 +305,8 @@ impl Responder {
             return None;
         }
         let mut answer = reply(if is_legacy { packet.id() } else { 0 });
-        answer.answers = self.pick(unicast).collect();
-        answer.additional_records = self.pick(self.additional(unicast) & !unicast).collect();
+        answer.answers = self.own.pick(unicast).collect();
+        answer.additional_records = self.own.pick(self.own.additional(unicast) & !unicast).collect();
         if is_legacy {
             answer.questions.clone_from(&packet.questions);
             for record in answer.answers.iter_mut().chain(&mut answer.additional_records) {
@@ -315,50 +317,11 @@ impl Responder {
         answer.build_bytes_vec_compressed().ok()
     }
 
-    /// What there is to say to a question.
-    fn answers(&self, question: &Question<'_>) -> Mask {
-        if !matches!(question.qclass, QCLASS::ANY | QCLASS::CLASS(CLASS::IN)) {
-            return 0;
-        }
-        let named = self.mask(|own| own.record.name == question.qname);
-        let nothing = self.mask(|own| own.role == Role::Nothing);
-        let wanted = self.mask(|own| match question.qtype {
-            QTYPE::ANY => true,
-            QTYPE::TYPE(kind) => own.record.rdata.type_code() == kind,
-            _ => false,
-        });
-        match named & wanted & !nothing {
-            0 => named & nothing,
-            found => found,
-        }
-    }
-
-    /// What whoever gets these answers will ask for next (RFC 6763 §12).
-    fn additional(&self, answers: Mask) -> Mask {
-        let of = |name: &simple_dns::Name<'_>| {
-            self.mask(|own| own.role == Role::Unique && own.record.name == *name)
-        };
-        let mut found = 0;
-        for (place, own) in self.own.iter().enumerate().filter(|(place, _)| answers >> place & 1 == 1) {
-            match &own.record.rdata {
-                RData::PTR(target) => found |= of(&target.0) | self.additional(of(&target.0)),
-                RData::SRV(srv) => found |= of(&srv.target),
-                // Of the two families, the other one (RFC 6762 §6.2); where there is none, that.
-                RData::A(_) | RData::AAAA(_) => {
-                    let name = &self.own[place].record.name;
-                    found |= self.mask(|own| own.role != Role::Shared && own.record.name == *name);
-                }
-                _ => {}
-            }
-        }
-        found & !answers
-    }
-
     fn schedule(&mut self, answers: Mask, defence: bool, now: Instant) {
-        let shared = self.mask(|own| own.role == Role::Shared);
+        let shared = self.own.mask(|own| own.role == Role::Shared);
         let delay = if answers & shared == 0 { 0 } else { fastrand::u64(SHARED_DELAY_MS) };
         let at = now + Duration::from_millis(delay);
-        let additional = self.additional(answers);
+        let additional = self.own.additional(answers);
         let before = self.pending.unwrap_or(Pending { at, answers: 0, additional: 0, defence: false });
         self.pending = Some(Pending {
             at: before.at.min(at),
@@ -373,13 +336,9 @@ impl Responder {
             return None;
         }
         let mut packet = reply(0);
-        packet.answers = self.pick(answers).collect();
-        packet.additional_records = self.pick(additional).collect();
-        for (place, own) in self.own.iter_mut().enumerate() {
-            if (answers | additional) >> place & 1 == 1 {
-                own.sent = Some(now);
-            }
-        }
+        packet.answers = self.own.pick(answers).collect();
+        packet.additional_records = self.own.pick(additional).collect();
+        self.own.note_sent(answers | additional, now);
         packet.build_bytes_vec_compressed().ok()
     }
 
@@ -400,21 +359,9 @@ impl Responder {
     fn rebuild(&mut self) {
         self.label = label(&self.wished, self.mac, self.attempt);
         let addresses: Vec<IpAddr> = self.addresses.iter().map(|(address, _)| *address).collect();
-        self.own = records(&self.label, &addresses);
+        let before = std::mem::replace(&mut self.own, Records::new(&self.label, &addresses));
+        self.own.remember_sent(&before);
         self.pending = None;
-    }
-
-    fn mask(&self, is_in: impl Fn(&Own) -> bool) -> Mask {
-        self.own
-            .iter()
-            .enumerate()
-            .filter(|(_, own)| is_in(own))
-            .fold(0, |mask, (place, _)| mask | 1 << place)
-    }
-
-    fn pick(&self, mask: Mask) -> impl Iterator<Item = ResourceRecord<'static>> {
-        let picked = self.own.iter().enumerate().filter(move |(place, _)| mask >> place & 1 == 1);
-        picked.map(|(_, own)| own.record.clone())
     }
 
     fn is_on_link(&self, ip: IpAddr) -> bool {
@@ -428,58 +375,4 @@ impl Responder {
 fn probing(now: Instant) -> Phase {
     let part = fastrand::u64(0..PROBE_PAUSE.as_millis() as u64);
     Phase::Probing { sent: 0, next: now + Duration::from_millis(part) }
-}
-
-fn reply(id: u16) -> Packet<'static> {
-    let mut packet = Packet::new_reply(id);
-    packet.set_flags(PacketFlag::AUTHORITATIVE_ANSWER);
-    packet
-}
-
-/// The part of a packet that is of use here, with its header's counts made to fit; none of one that cannot be.
-///
-/// The parser refuses a packet for one record that it does not understand, and reserves memory by the counts. Records that only come along are where
-/// others err (python-zeroconf 0.47 writes NSEC wrongly), and whoever has a name says so in the answers: of an answer only those are read, of a
-/// question all but the additional records.
-fn readable(bytes: &[u8]) -> Option<Vec<u8>> {
-    const HEADER: usize = 12;
-    /// A question for the root's name.
-    const SHORTEST: usize = 5;
-    if !(HEADER..=LONGEST_PACKET).contains(&bytes.len()) {
-        return None;
-    }
-    let mut bytes = bytes.to_vec();
-    let is_answer = bytes[2] & 0x80 != 0;
-    bytes[if is_answer { 8 } else { 10 }..HEADER].fill(0);
-    let all: usize = bytes[4..HEADER]
-        .chunks_exact(2)
-        .map(|pair| usize::from(u16::from_be_bytes([pair[0], pair[1]])))
-        .sum();
-    (all * SHORTEST <= bytes.len() - HEADER).then_some(bytes)
-}
-
-/// Class, type and content as §8.2 compares them: names in the content are not compressed.
-fn canonical(record: &ResourceRecord<'_>) -> Option<(u16, u16, Vec<u8>)> {
-    // A header, the root's name, type, class, life and length come before the content.
-    const BEFORE: usize = 12 + 1 + 10;
-    let mut packet = Packet::new_reply(0);
-    let mut record = record.clone();
-    let (class, kind) = (record.class as u16, record.rdata.type_code().into());
-    record.name = simple_dns::Name::new_with_labels(&[]);
-    packet.answers.push(record);
-    let bytes = packet.build_bytes_vec().ok()?;
-    Some((class, kind, bytes.get(BEFORE..)?.to_vec()))
-}
-
-fn same_network(own: IpAddr, other: IpAddr, prefix: u8) -> bool {
-    let prefix = u32::from(prefix);
-    match (own, other) {
-        (IpAddr::V4(own), IpAddr::V4(other)) => {
-            (u32::from(own) ^ u32::from(other)).checked_shr(32u32.saturating_sub(prefix)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(own), IpAddr::V6(other)) => {
-            (u128::from(own) ^ u128::from(other)).checked_shr(128u32.saturating_sub(prefix)).unwrap_or(0) == 0
-        }
-        _ => false,
-    }
 }

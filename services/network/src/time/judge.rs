@@ -66,6 +66,13 @@ struct Signed {
     at: Duration,
 }
 
+impl Signed {
+    /// As it is worth now.
+    fn window(&self, now: Duration) -> Interval {
+        self.interval.aged(now.saturating_sub(self.at))
+    }
+}
+
 impl Judge {
     /// `now`: the crystal's count; answers as they are worth then. `Ok(None)`: nobody has said anything.
     pub fn hear(
@@ -74,23 +81,23 @@ impl Judge {
         signed: &[Answer],
         plain: &[Answer],
     ) -> Result<Option<Finding>, Unclear> {
-        let mut sources = Vec::new();
-        if !signed.is_empty() {
+        let fresh = if signed.is_empty() {
+            None
+        } else {
             let found = majority(signed).ok_or(Unclear::Signed(signed.len()))?;
-            self.remember(now, &found)?;
-            sources = found.sources;
-        }
-        let Some(known) = self.signed else {
-            if plain.is_empty() {
-                return Ok(None);
-            }
-            let found = majority(plain).ok_or(Unclear::Plain(plain.len()))?;
-            let Majority { interval, sources } = found;
-            let (trust, votes) = (Trust::Unauthenticated, sources.len());
-            return Ok(Some(Finding { interval, trust, votes, sources, outside: 0, sure: None }));
+            Some((self.remember(now, &found)?, found.sources))
         };
-        let window = known.interval.aged(now.saturating_sub(known.at));
-        let fresh = !sources.is_empty();
+        // What signed sources allow, how many vouch for it, and who of them has spoken now.
+        let (window, votes, mut sources) = match (fresh, self.signed) {
+            (Some((window, sources)), _) => (window, sources.len(), sources),
+            (None, Some(known)) => (known.window(now), known.votes, Vec::new()),
+            (None, None) if plain.is_empty() => return Ok(None),
+            (None, None) => {
+                let Majority { interval, sources } = majority(plain).ok_or(Unclear::Plain(plain.len()))?;
+                let (trust, votes) = (Trust::Unauthenticated, sources.len());
+                return Ok(Some(Finding { interval, trust, votes, sources, outside: 0, sure: None }));
+            }
+        };
         let inside = plain.iter().filter_map(|answer| {
             let interval = answer.interval.common(window)?;
             Some(Answer { interval, ..*answer })
@@ -98,33 +105,36 @@ impl Judge {
         let inside: Vec<Answer> = inside.collect();
         let finding = |interval, sources| {
             let (trust, outside) = (Trust::Authenticated, plain.len() - inside.len());
-            let sure = (known.votes >= WITNESSES).then_some(window.earliest);
-            Ok(Some(Finding { interval, trust, votes: known.votes, sources, outside, sure }))
+            let sure = (votes >= WITNESSES).then_some(window.earliest);
+            Ok(Some(Finding { interval, trust, votes, sources, outside, sure }))
         };
         match majority(&inside) {
             Some(found) => {
                 sources.extend(found.sources);
                 finding(found.interval, sources)
             }
-            None if fresh => finding(window, sources),
+            None if !sources.is_empty() => finding(window, sources),
             None if plain.is_empty() => Ok(None),
             None if inside.is_empty() => Err(Unclear::Outside(plain.len())),
             None => Err(Unclear::Plain(plain.len())),
         }
     }
 
-    fn remember(&mut self, now: Duration, found: &Majority) -> Result<(), Unclear> {
+    /// What is allowed by `found` and by what was signed before it.
+    ///
+    /// One key that has been stolen must not undo what several operators have signed, and neither lead away from it step by step: what one alone has signed
+    /// counts inside of that for as long as it is heard, and does not take its place.
+    fn remember(&mut self, now: Duration, found: &Majority) -> Result<Interval, Unclear> {
         let votes = found.sources.len();
-        let known = self.signed.filter(|known| {
-            let aged = known.interval.aged(now.saturating_sub(known.at));
-            aged.common(found.interval).is_none()
-        });
-        // One key that has been stolen must not undo what several operators have signed.
-        if known.is_some_and(|known| known.votes > votes) {
-            return Err(Unclear::Lonely);
+        if let Some(known) = self.signed {
+            match known.window(now).common(found.interval) {
+                None if known.votes > votes => return Err(Unclear::Lonely),
+                Some(common) if known.votes.min(WITNESSES) > votes => return Ok(common),
+                _ => {}
+            }
         }
         self.signed = Some(Signed { interval: found.interval, votes, at: now });
-        Ok(())
+        Ok(found.interval)
     }
 }
 
@@ -195,5 +205,20 @@ mod tests {
         assert_eq!(judge.hear(seconds(2), &second, &[]).unwrap().unwrap().interval.middle(), 3_600 * S);
         assert_eq!(judge.hear(seconds(3), &first, &[]), Err(Unclear::Lonely));
         assert_eq!(judge.hear(seconds(4), &answers(0, &[0, 3_600 * S], S), &[]), Err(Unclear::Signed(2)));
+    }
+
+    #[test]
+    fn one_signed_source_does_not_lead_away_from_what_several_said_step_by_step() {
+        let mut judge = Judge::default();
+        judge.hear(seconds(0), &answers(0, &[0, 0], S), &[]).unwrap();
+        // It agrees, if only just; then it goes on from there.
+        let found = judge.hear(seconds(2), &answers(0, &[2 * S], S), &[]).unwrap().unwrap();
+        let common = Interval { earliest: S, latest: S + 1_000 };
+        assert_eq!((found.interval, found.votes, found.sure), (common, 1, None));
+        assert_eq!(judge.hear(seconds(3), &answers(0, &[4 * S], S), &[]), Err(Unclear::Lonely));
+        assert_eq!(judge.hear(seconds(4), &answers(0, &[3_600 * S], S), &[]), Err(Unclear::Lonely));
+        // Several take the place of several.
+        let found = judge.hear(seconds(5), &answers(0, &[2 * S, 2 * S], S), &[]).unwrap().unwrap();
+        assert_eq!((found.interval, found.sure), (Interval::around(2 * S, S), Some(S)));
     }
 }

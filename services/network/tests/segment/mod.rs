@@ -50,9 +50,8 @@ impl Segment {
         let mut segment = Self { folder, children: vec![holder], unit, server: 0, log };
         segment.wait("namespaces (are user namespaces switched off?)", || sign.exists());
         let mut server = segment.enter(unit, &["unshare", "--net", "sleep", "600"]);
-        let server = server.spawn().unwrap();
-        segment.server = server.id();
-        segment.children.push(server);
+        let server = segment.start_child(&mut server);
+        segment.server = segment.children[server].id();
         let own = fs::read_link(format!("/proc/{unit}/ns/net")).unwrap();
         let other = format!("/proc/{}/ns/net", segment.server);
         segment.wait("the server's namespace", || {
@@ -84,6 +83,19 @@ impl Segment {
         nsenter
     }
 
+    /// Starts what ends with the segment; its number.
+    fn start_child(&mut self, command: &mut Command) -> usize {
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        self.children.push(child);
+        self.children.len() - 1
+    }
+
+    /// The same, with what it prints where [`Self::wait_for_output`] looks.
+    fn start_watched(&mut self, command: &mut Command) -> usize {
+        let output = File::create(self.output_of(self.children.len())).unwrap();
+        self.start_child(command.stdout(output))
+    }
+
     fn output(mut command: Command) -> String {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -93,6 +105,13 @@ impl Segment {
     /// Runs a command at the unit's end.
     pub(crate) fn unit(&self, command: &[&str]) -> String {
         Self::output(self.enter(self.unit, command))
+    }
+
+    /// From here on an address of the unit's comes and goes, as fast as `ip` makes it.
+    pub(crate) fn restless(&mut self) {
+        let script = "while ip address add 10.9.0.1/32 dev lo; do ip address del 10.9.0.1/32 dev lo; done";
+        let mut command = self.enter(self.unit, &["sh", "-c", script]);
+        self.start_child(&mut command);
     }
 
     /// Runs a command at the server's end.
@@ -118,9 +137,7 @@ impl Segment {
         ];
         let mut command = self.enter(self.server, &usual);
         let log = File::create(self.folder.path().join("dnsmasq.log")).unwrap();
-        let child = command.args(options).stdout(Stdio::null()).stderr(log).spawn();
-        self.children.push(child.expect("dnsmasq is in dnsmasq-base"));
-        self.children.len() - 1
+        self.start_child(command.args(options).stdout(Stdio::null()).stderr(log))
     }
 
     /// Where the door of [`Self::start_with_door`] is.
@@ -157,8 +174,7 @@ impl Segment {
         ];
         let mut command = self.enter(self.server, &command);
         let log = File::create(self.folder.path().join("chronyd.log")).unwrap();
-        self.children
-            .push(command.stdout(Stdio::null()).stderr(log).spawn().expect("nsenter is in util-linux"));
+        self.start_child(command.stdout(Stdio::null()).stderr(log));
         // Its own word that it serves time.
         self.wait("NTP server", || self.serves(123));
     }
@@ -177,8 +193,7 @@ impl Segment {
             self.server,
             &[program, "--interface", "10.7.0.1", "--port", "2002", &offset, "--seed-file"],
         );
-        command.arg(seed).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null());
-        self.children.push(command.spawn().unwrap());
+        self.start_child(command.arg(seed).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null()));
         self.wait("Roughtime server", || self.serves(2002));
         true
     }
@@ -202,8 +217,7 @@ impl Segment {
         let mut command = self.enter(self.unit, program);
         let log = File::options().create(true).append(true).open(&self.log).unwrap();
         command.env("ADIT_CONFIG", config).env("NOTIFY_SOCKET", self.folder.path().join("notify"));
-        self.children.push(command.stderr(log).spawn().unwrap());
-        self.children.len() - 1
+        self.start_child(command.stderr(log))
     }
 
     /// Runs a Python program at the server's end.
@@ -216,9 +230,7 @@ impl Segment {
     /// Starts a Python program at the server's end.
     pub(crate) fn start_python(&mut self, program: &str) -> usize {
         let mut command = self.enter(self.server, &["python3", "-c", program]);
-        let output = File::create(self.output_of(self.children.len())).unwrap();
-        self.children.push(command.stdout(output).spawn().unwrap());
-        self.children.len() - 1
+        self.start_watched(&mut command)
     }
 
     /// Debian's avahi-daemon at the server's end; it wants an account of its own, and root is all that there is.
@@ -232,9 +244,7 @@ impl Segment {
             mount --bind /run/passwd /etc/passwd && mount --bind /run/group /etc/group &&
             exec avahi-daemon --no-drop-root --no-chroot --no-rlimits --debug -f \"$1\" 2>&1";
         let mut command = self.enter(self.server, &["unshare", "--mount", "sh", "-c", script, "sh"]);
-        let output = File::create(self.output_of(self.children.len())).unwrap();
-        self.children.push(command.arg(config).stdout(output).spawn().unwrap());
-        self.children.len() - 1
+        self.start_watched(command.arg(config))
     }
 
     /// What a process has used until now.

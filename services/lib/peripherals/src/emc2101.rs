@@ -1,6 +1,8 @@
 //! EMC2101: fan drive, tachometer, its own temperature and the chip's diode. Registers: Microchip data sheet DS20006703 §7.
 
-use super::{BitaxeRaw, BoardError};
+use embedded_hal_async::i2c::I2c;
+
+use crate::{Duty, Error, device::Device};
 
 const INTERNAL: u8 = 0x00;
 const EXTERNAL_HIGH: u8 = 0x01;
@@ -27,58 +29,48 @@ const TACH_STOPPED: u16 = 0xffff;
 const DIODE_FAULT: i16 = 0x3f8;
 
 #[derive(Debug)]
-pub(super) struct Emc2101 {
-    address: u8,
+pub struct Emc2101 {
+    device: Device,
 }
 
 impl Emc2101 {
-    pub(super) fn new(address: u8) -> Self {
-        Self { address }
+    pub fn new(address: u8) -> Self {
+        Self { device: Device::new("EMC2101", address) }
     }
 
     /// Checks what it is and turns the tachometer on.
-    pub(super) async fn prepare(&mut self, bus: &mut BitaxeRaw) -> Result<(), BoardError> {
-        let [maker] = bus.read(self.address, MAKER).await?;
-        let [product] = bus.read(self.address, PRODUCT).await?;
+    pub async fn prepare<B: I2c>(&mut self, bus: &mut B) -> Result<(), Error<B::Error>> {
+        let maker = self.device.read_byte(bus, MAKER).await?;
+        let product = self.device.read_byte(bus, PRODUCT).await?;
         if maker != SMSC || !PRODUCTS.contains(&product) {
-            let got = format!("device of maker {maker:#04x}, product {product:#04x}");
-            return Err(BoardError::Identity { address: self.address, expected: "EMC2101", got });
+            return Err(self.device.other(format!("device of maker {maker:#04x}, product {product:#04x}")));
         }
-        self.set(bus, CONFIG, TACH_INPUT).await
+        self.device.set(bus, CONFIG, TACH_INPUT).await
     }
 
-    pub(super) async fn run_full(&mut self, bus: &mut BitaxeRaw) -> Result<(), BoardError> {
-        self.set(bus, FAN_CONFIG, HOST_SETS_FAN).await?;
-        self.set(bus, FAN_SETTING, FULL).await
+    /// Takes the fan over and drives it, both read back. Needs no earlier call to have come through.
+    pub async fn drive<B: I2c>(&mut self, bus: &mut B, duty: Duty) -> Result<(), Error<B::Error>> {
+        self.device.set(bus, FAN_CONFIG, HOST_SETS_FAN).await?;
+        self.device.set(bus, FAN_SETTING, duty.of(FULL)).await
     }
 
     /// Two pulses a turn; 0 when it stands still or the tachometer is silent.
-    pub(super) async fn rpm(&mut self, bus: &mut BitaxeRaw) -> Result<u32, BoardError> {
-        let [low] = bus.read(self.address, TACH_LOW).await?;
-        let [high] = bus.read(self.address, TACH_HIGH).await?;
+    pub async fn rpm<B: I2c>(&mut self, bus: &mut B) -> Result<u32, Error<B::Error>> {
+        let low = self.device.read_byte(bus, TACH_LOW).await?;
+        let high = self.device.read_byte(bus, TACH_HIGH).await?;
         Ok(rpm(u16::from_le_bytes([low, high])))
     }
 
     /// The chip's diode; `None` when it is open or shorted.
-    pub(super) async fn chip_celsius(&mut self, bus: &mut BitaxeRaw) -> Result<Option<f64>, BoardError> {
-        let [high] = bus.read(self.address, EXTERNAL_HIGH).await?;
-        let [low] = bus.read(self.address, EXTERNAL_LOW).await?;
+    pub async fn chip_celsius<B: I2c>(&mut self, bus: &mut B) -> Result<Option<f64>, Error<B::Error>> {
+        let high = self.device.read_byte(bus, EXTERNAL_HIGH).await?;
+        let low = self.device.read_byte(bus, EXTERNAL_LOW).await?;
         Ok(diode([high, low]))
     }
 
-    pub(super) async fn board_celsius(&mut self, bus: &mut BitaxeRaw) -> Result<f64, BoardError> {
-        let [celsius] = bus.read(self.address, INTERNAL).await?;
+    pub async fn board_celsius<B: I2c>(&mut self, bus: &mut B) -> Result<f64, Error<B::Error>> {
+        let celsius = self.device.read_byte(bus, INTERNAL).await?;
         Ok(f64::from(celsius as i8))
-    }
-
-    async fn set(&mut self, bus: &mut BitaxeRaw, register: u8, value: u8) -> Result<(), BoardError> {
-        bus.write(self.address, register, &[value]).await?;
-        let [got] = bus.read(self.address, register).await?;
-        if got != value {
-            let (written, got) = (value.into(), got.into());
-            return Err(BoardError::NotTaken { address: self.address, register, written, got });
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,283 @@
+//! Buses and lines: how a part's driver reaches its part.
+//!
+//! In: buses of the profile. Out: handles that any number of parts may hold; each bus has one owner, which serves them in turn. A bus is opened when it is first needed, and again when it was lost: a USB
+//! board that is plugged in later is simply there at the next try. Every wait is bounded. Nothing here knows what a part is.
+
+mod bitaxe_raw;
+mod error;
+mod gpio;
+mod i2c;
+mod usb;
+
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use embedded_hal_async::i2c::{ErrorType, I2c, Operation};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
+pub(crate) use self::{bitaxe_raw::ControllerError, error::BusError, gpio::Tachometer};
+use crate::{
+    port::{Port, PortError},
+    profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
+};
+
+/// A driver that was killed just now may still be on its way out. One that hangs in the kernel keeps its lock: after this time the safe state goes on without.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_LOOK: Duration = Duration::from_millis(10);
+
+/// What to do about a port that another process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It stays that process's.
+    Alone,
+    /// For the safe state: a while is waited, then it is used beside that process, which is taken to hang.
+    Insist,
+}
+
+/// All buses of a machine, by name.
+#[derive(Debug, Clone)]
+pub(crate) struct Buses(Vec<(String, Bus)>);
+
+/// A handle.
+#[derive(Debug, Clone)]
+pub(crate) enum Bus {
+    Raw(Rc<RawBus>),
+    Linux(Rc<LinuxBus>),
+}
+
+/// A bitaxe-raw controller.
+#[derive(Debug)]
+pub(crate) struct RawBus {
+    at: BitaxeRawPort,
+    claim: Claim,
+    /// Of the device that was found by its USB identity, while it is open.
+    device: RefCell<Option<usb::Found>>,
+    open: Mutex<Option<BitaxeRaw>>,
+}
+
+/// I²C adapter and GPIO chip of the control board.
+#[derive(Debug)]
+pub(crate) struct LinuxBus {
+    i2c: Option<LinuxI2c>,
+    gpio: Option<Gpio>,
+}
+
+/// An output of a bus.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    bus: Bus,
+    line: u32,
+    active: Level,
+}
+
+/// An input of a bus.
+#[derive(Debug, Clone)]
+pub(crate) struct Input(Output);
+
+impl Buses {
+    /// Opens nothing yet.
+    pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
+        let bus = |bus: &profile::Bus| {
+            let handle = match &bus.part {
+                BusPart::BitaxeRaw(at) => Bus::Raw(Rc::new(RawBus {
+                    at: at.clone(),
+                    claim,
+                    device: RefCell::default(),
+                    open: Mutex::default(),
+                })),
+                BusPart::Linux(linux) => Bus::Linux(Rc::new(LinuxBus {
+                    i2c: linux.i2c.clone().map(LinuxI2c::new),
+                    gpio: linux.gpio.clone().map(Gpio::new),
+                })),
+            };
+            (bus.name.clone(), handle)
+        };
+        Self(profile.bus.iter().map(bus).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Bus {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, bus)| bus.clone()).expect("the bus was looked up on loading")
+    }
+
+    pub(crate) fn output(&self, line: &profile::Line) -> Output {
+        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
+    }
+
+    pub(crate) fn input(&self, line: &profile::Line) -> Input {
+        Input(self.output(line))
+    }
+
+    /// Where a chain's UART is just now; `None` where its USB device is not there, or where it is no serial port.
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<PathBuf> {
+        if let Some(usb) = &chain.usb
+            && let Bus::Raw(raw) = self.get(&usb.bus)
+        {
+            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port));
+        }
+        chain.port.clone()
+    }
+}
+
+impl Bus {
+    /// Drops what is open, so that the next use opens it again.
+    pub(crate) async fn close(&self) {
+        if let Self::Raw(raw) = self {
+            *raw.open.lock().await = None;
+        }
+    }
+
+    /// It can be opened. Errors say why not.
+    pub(crate) async fn open(&self) -> Result<(), BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                raw.opened(&mut open).await.map(drop)
+            }
+            Self::Linux(linux) => {
+                linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
+                linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
+            }
+        }
+    }
+
+    async fn set_line(&self, line: u32, high: bool) -> Result<(), BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let set = controller.set_pin(line as u8, high).await;
+                Ok(raw.kept(&mut open, set)?)
+            }
+            Self::Linux(linux) => linux.gpio()?.set(line, high),
+        }
+    }
+
+    async fn line(&self, line: u32) -> Result<bool, BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let got = controller.pin(line as u8).await;
+                Ok(raw.kept(&mut open, got)?)
+            }
+            Self::Linux(linux) => linux.gpio()?.get(line),
+        }
+    }
+
+    /// Counts a fan's pulses.
+    pub(crate) fn tachometer(&self, line: u32) -> Result<Tachometer, BusError> {
+        match self {
+            Self::Raw(_) => Err(BusError::NoLine),
+            Self::Linux(linux) => linux.gpio()?.tachometer(line),
+        }
+    }
+}
+
+impl ErrorType for Bus {
+    type Error = BusError;
+}
+
+impl I2c for Bus {
+    async fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let done = controller.transaction(address, operations).await;
+                Ok(raw.kept(&mut open, done)?)
+            }
+            Self::Linux(linux) => {
+                linux.i2c.as_ref().ok_or(BusError::NoI2c)?.transaction(address, operations).await
+            }
+        }
+    }
+}
+
+impl RawBus {
+    async fn opened<'a>(&self, open: &'a mut Option<BitaxeRaw>) -> Result<&'a mut BitaxeRaw, BusError> {
+        match open {
+            Some(controller) => Ok(controller),
+            none => Ok(none.insert(BitaxeRaw::new(self.find().await?))),
+        }
+    }
+
+    /// A port that went away is opened again next time.
+    fn kept<T>(
+        &self,
+        open: &mut Option<BitaxeRaw>,
+        result: Result<T, ControllerError>,
+    ) -> Result<T, ControllerError> {
+        if let Err(ControllerError::Port(_)) = &result {
+            *open = None;
+        }
+        result
+    }
+
+    /// Opens the port, or the first device of the right identity that nobody else has.
+    async fn find(&self) -> Result<Port, BusError> {
+        if let Some(path) = &self.at.port {
+            return Ok(self.claim(path).await.map_err(ControllerError::from)?);
+        }
+        let wanted = self.at.usb.as_ref().expect("there is a port or an identity");
+        self.device.replace(None);
+        let mut last = BusError::NotPlugged { product: wanted.product.clone() };
+        for device in usb::find(Path::new(usb::SYSFS), wanted) {
+            let Some(path) = device.port(0) else { continue };
+            match self.claim(&path).await {
+                Ok(port) => {
+                    self.device.replace(Some(device));
+                    return Ok(port);
+                }
+                Err(error) => last = ControllerError::from(error).into(),
+            }
+        }
+        Err(last)
+    }
+
+    async fn claim(&self, path: &Path) -> Result<Port, PortError> {
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match Port::open(path, self.at.baud) {
+                Err(error @ PortError::Held { .. }) if self.claim == Claim::Insist => {
+                    if Instant::now() < deadline {
+                        sleep(LOCK_LOOK).await;
+                        continue;
+                    }
+                    tracing::warn!(target: "adit_hardware", "{error}: safe state goes on without the lock");
+                    return Port::open_beside(path, self.at.baud);
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+impl LinuxBus {
+    fn gpio(&self) -> Result<&Gpio, BusError> {
+        self.gpio.as_ref().ok_or(BusError::NoLine)
+    }
+}
+
+impl Output {
+    /// Makes the line do, or not do, what its name says. Reads it back where that is possible.
+    pub(crate) async fn set(&self, active: bool) -> Result<(), BusError> {
+        self.bus.set_line(self.line, self.active.when(active)).await
+    }
+}
+
+impl Input {
+    /// The line says what its name says.
+    pub(crate) async fn is_active(&self) -> Result<bool, BusError> {
+        let Output { bus, line, active } = &self.0;
+        Ok(bus.line(*line).await? == active.when(true))
+    }
+}

@@ -1,0 +1,13 @@
+//! Parts of a machine as the driver uses them: a driver from `adit-peripherals` or a line, on its bus, with what the profile says of it.
+//!
+//! Nothing here decides: which part is driven when, and what its readings mean, is the board's and the machine's. A part that the profile names and nothing here can drive says so by name, and
+//! what hangs on it is not powered.
+
+mod error;
+mod fan;
+mod psu;
+mod pwm;
+mod rail;
+mod sensor;
+
+pub(crate) use self::{error::BoardError, fan::Fan, psu::Psu, rail::Rail, sensor::Sensor};

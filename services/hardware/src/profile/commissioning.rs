@@ -1,0 +1,80 @@
+//! What a person has found out about this one unit: `/data/commissioning.toml`.
+//!
+//! Only keys that the profile calls disputed can be confirmed; a confirmed value takes the place of the profile's and must pass the same checks. Contract: `docs/machines.md`.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{Profile, ProfileError, place};
+
+#[derive(Debug, Clone, Default)]
+pub struct Commissioning {
+    path: PathBuf,
+    text: String,
+    file: File,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Name of the profile that this was found out for.
+    machine: String,
+    #[serde(default)]
+    confirmed: BTreeMap<String, Value>,
+}
+
+impl Commissioning {
+    /// Where a unit keeps it.
+    pub const PATH: &str = "/data/commissioning.toml";
+
+    /// Reads the file. One that is not there confirms nothing.
+    pub fn load(path: &Path) -> Result<Self, ProfileError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(ProfileError::Read { path: path.to_owned(), error }),
+        };
+        let file = toml::from_str(&text).map_err(|error| ProfileError::Wrong {
+            path: path.to_owned(),
+            line: place::line_at(&text, error.span().map_or(0, |span| span.start)),
+            what: error.message().replace('\n', " "),
+        })?;
+        Ok(Self { path: path.to_owned(), text, file })
+    }
+
+    /// The profile of this unit. Errors name the line of this file. A file for another machine confirms nothing.
+    pub(super) fn apply(&self, profile: Profile, text: &str) -> Result<Profile, ProfileError> {
+        let confirmed = &self.file.confirmed;
+        if confirmed.is_empty() || self.file.machine != profile.name {
+            return Ok(profile);
+        }
+        let mut table = Value::Table(text.parse::<Table>().expect("the profile was parsed before"));
+        for (key, value) in confirmed {
+            if !profile.disputed.contains(key) {
+                let disputed = profile.disputed.join(", ");
+                return Err(self.wrong(key, format!("{key} is not disputed in {}: {disputed}", profile.name)));
+            }
+            place::each_at(&mut table, key, &mut |place| *place = value.clone());
+        }
+        let Value::Table(table) = table else { unreachable!("a table stays one") };
+        let mut unit = Profile::parse(&table.to_string()).map_err(|(_, what)| {
+            let last = |key: &&String| key.rsplit('.').next().is_some_and(|last| what.starts_with(last));
+            let key = confirmed.keys().find(last).or(confirmed.keys().next());
+            self.wrong(key.expect("something was confirmed"), format!("not possible: {what}"))
+        })?;
+        unit.unconfirmed.retain(|key| !confirmed.contains_key(key));
+        Ok(unit)
+    }
+
+    fn wrong(&self, key: &str, what: String) -> ProfileError {
+        let quoted = format!("\"{key}\"");
+        let line = self.text.lines().position(|line| line.trim_start().starts_with(&quoted));
+        ProfileError::Wrong { path: self.path.clone(), line: line.map_or(1, |line| line + 1), what }
+    }
+}

@@ -1,0 +1,112 @@
+//! What all boards share: the PSU, fans and sensors of the machine. A fault here takes all boards off.
+
+use std::time::Instant;
+
+use adit_peripherals::Duty;
+
+use crate::{
+    board::{self, SafeState},
+    bus::Buses,
+    parts::{BoardError, Fan, Psu, Sensor},
+    power::{Fault, Sample},
+    profile::Profile,
+};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    psu: Option<Psu>,
+    fans: Vec<Fan>,
+    sensors: Vec<Sensor>,
+    /// When the supply last heard from us.
+    beat: Instant,
+}
+
+impl Shared {
+    /// Touches nothing yet.
+    pub(crate) fn new(profile: &Profile, buses: &Buses) -> Self {
+        Self {
+            psu: profile.psu.as_ref().map(|psu| Psu::new(psu, buses)),
+            fans: profile.fan.iter().map(|fan| Fan::new(fan, buses)).collect(),
+            sensors: profile.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
+            beat: Instant::now(),
+        }
+    }
+
+    /// Boards have everything of their own.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.psu.is_none() && self.fans.is_empty() && self.sensors.is_empty()
+    }
+
+    /// Nothing here can drive these parts: the machine is not to be powered.
+    pub(crate) fn undriven(&self) -> Vec<String> {
+        let psu = self.psu.as_ref().and_then(Psu::undriven).map(|part| format!("psu {part}"));
+        psu.into_iter().chain(board::undriven(&self.fans, &self.sensors)).collect()
+    }
+
+    /// Output off, fans full, each read back.
+    pub(crate) async fn make_safe(&mut self, state: &mut SafeState) {
+        let off = match &mut self.psu {
+            Some(psu) => psu.switch_off().await,
+            None => Ok(()),
+        };
+        let off = state.note("supply", off).is_some();
+        // Boards hold their own resets.
+        state.reset_held = true;
+        state.fan_full = self.cool(state).await;
+        if off {
+            let fallen = match &mut self.psu {
+                Some(psu) => psu.wait_for_fall().await,
+                None => Ok(()),
+            };
+            state.rail_off = state.note("supply", fallen).is_some();
+        }
+    }
+
+    /// Fans full.
+    pub(crate) async fn cool(&mut self, state: &mut SafeState) -> bool {
+        board::drive_full(&mut self.fans, state).await
+    }
+
+    /// Fans turning, sensors cool, supply on.
+    pub(crate) async fn bring_up(&mut self, profile: &Profile) -> Result<(), Fault> {
+        for fan in &mut self.fans {
+            fan.prepare().await?;
+            fan.drive(Duty::FULL).await?;
+        }
+        board::prove(&mut self.fans).await?;
+        let sample = self.sample().await;
+        board::is_cool(&self.sensors, &sample, profile)?;
+        if let Some(psu) = &mut self.psu {
+            psu.prepare().await?;
+            psu.switch_on().await?;
+            self.beat = Instant::now();
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn sample(&mut self) -> Sample {
+        let looked = self.look().await;
+        looked.unwrap_or_else(|silent| Sample { silent: Some(silent.to_string()), ..Default::default() })
+    }
+
+    async fn look(&mut self) -> Result<Sample, BoardError> {
+        let rail_volts = match &mut self.psu {
+            Some(psu) => psu.measured().await.ok(),
+            None => None,
+        };
+        let fans = board::look_at_fans(&mut self.fans).await?;
+        let sensors = board::look_at_sensors(&mut self.sensors).await?;
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, sensors })
+    }
+
+    /// Lets the supply hear from us when it is time. One that did not take it is told again at the next look.
+    pub(crate) async fn keep_alive(&mut self) -> Result<(), BoardError> {
+        if let Some(psu) = &mut self.psu
+            && self.beat.elapsed() >= psu.heartbeat
+        {
+            psu.heartbeat().await?;
+            self.beat = Instant::now();
+        }
+        Ok(())
+    }
+}

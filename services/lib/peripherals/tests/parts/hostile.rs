@@ -1,0 +1,164 @@
+//! Whatever comes back, a driver ends, does not panic, and names the part.
+
+use crate::common::{Replies, Waited};
+use adit_peripherals::{
+    Apw, Ds4432u, Dspic, Duty, Eeprom, Emc2101, Emc2305, Error, Ina260, Pic16, Tmp75, Tmp451, Tps546, apw,
+    ds4432u, dspic, eeprom, emc2305::Wiring, pic16, tmp75::Kind, tps546::Settings,
+};
+use embedded_hal_async::i2c::ErrorKind;
+use proptest::prelude::*;
+
+const SETTINGS: Settings = Settings {
+    volts: 1.15,
+    min_volts: 1.0,
+    max_volts: 1.25,
+    over_current_amperes: 30.0,
+    over_temperature_celsius: 105.0,
+    feedback_scale: 0.25,
+    switching_khz: 650,
+    input_on_volts: 4.8,
+    input_off_volts: 4.5,
+    input_max_volts: 6.5,
+};
+
+/// What each part that can tell that it is spoken to by nobody makes of one byte for ever.
+#[tokio::test]
+async fn a_line_that_is_stuck_is_no_part() {
+    for byte in [0x00, 0xff] {
+        let (bus, delay) = (&mut Replies::always(byte), &mut Waited::default());
+        let mut failed = vec![
+            Emc2101::new(1).prepare(bus).await.err(),
+            Emc2305::new(1, 5, Wiring::default()).prepare(bus, delay).await.err(),
+            Tps546::new(1, SETTINGS).prepare(bus).await.err(),
+            Ina260::new(1).prepare(bus).await.err(),
+            Tmp75::new(1, Kind::Tmp1075).prepare(bus).await.err(),
+            Tmp75::new(1, Kind::Tmp75).prepare(bus).await.err(),
+            Tmp451::new(1).prepare(bus, delay).await.err(),
+            Apw::new(1, apw::Facts::APW12_FITTED).prepare(bus, delay).await.err(),
+            Dspic::new(1, dspic::Facts::FIRMWARE_89).enable(bus, delay).await.err(),
+            Pic16::new(1, pic16::Pace::STANDARD).prepare(bus, delay).await.err(),
+            Eeprom::new(1).board(bus).await.err(),
+            Ds4432u::new(1).set(bus, ds4432u::Output::Zero, ds4432u::Code::new(1).unwrap()).await.err(),
+        ];
+        if byte == 0xff {
+            failed.push(Tmp75::new(1, Kind::Lm75).celsius(bus).await.err());
+        }
+        for error in failed {
+            let error = error.expect("a stuck line is no part");
+            assert!(!matches!(error, Error::Bus { .. }), "{error}");
+            assert!(error.to_string().contains("at 0x01"), "{error}");
+        }
+    }
+}
+
+/// Every call of every driver on one bus.
+async fn everything(bus: &mut Replies) -> Vec<Option<Error<ErrorKind>>> {
+    let delay = &mut Waited::default();
+    let mut errors = Vec::new();
+    macro_rules! calls {
+        ($($call:expr),* $(,)?) => { $(bus.transfers = 0; errors.push($call.await.err());)* };
+    }
+    let mut fan = Emc2101::new(1);
+    calls!(
+        fan.prepare(bus),
+        fan.drive(bus, Duty::FULL),
+        fan.rpm(bus),
+        fan.chip_celsius(bus),
+        fan.board_celsius(bus)
+    );
+    let mut fans = Emc2305::new(1, 5, Wiring::default());
+    calls!(fans.prepare(bus, delay), fans.drive_all(bus, delay, Duty::FULL), fans.rpm(bus, 4));
+    let mut rail = Tps546::new(1, SETTINGS);
+    calls!(
+        rail.prepare(bus),
+        rail.switch_on(bus),
+        rail.switch_off(bus),
+        rail.volts(bus),
+        rail.amperes(bus),
+        rail.celsius(bus),
+        rail.input_volts(bus),
+        rail.status(bus),
+        rail.set_volts(bus, 1.1)
+    );
+    let mut dac = Ds4432u::new(1);
+    calls!(dac.code(bus, ds4432u::Output::One), dac.set(bus, ds4432u::Output::One, ds4432u::Code::ZERO));
+    let mut meter = Ina260::new(1);
+    calls!(meter.prepare(bus), meter.volts(bus), meter.amperes(bus), meter.watts(bus));
+    for kind in [Kind::Lm75, Kind::Tmp75, Kind::Tmp1075] {
+        let mut sensor = Tmp75::new(1, kind);
+        calls!(sensor.prepare(bus), sensor.celsius(bus));
+    }
+    let mut sensor = Tmp451::new(1);
+    calls!(sensor.prepare(bus, delay), sensor.local_celsius(bus), sensor.remote_celsius(bus));
+    let mut supply = Apw::new(1, apw::Facts::APW12_STOCK);
+    calls!(
+        supply.prepare(bus, delay),
+        supply.set(bus, delay, 13.0),
+        supply.set_volts(bus, delay),
+        supply.volts(bus, delay),
+        supply.is_on(bus, delay),
+        supply.arm_watchdog(bus, delay),
+    );
+    let mut controller = Dspic::new(1, dspic::Facts::FIRMWARE_89);
+    calls!(
+        controller.start(bus, delay),
+        controller.check(bus, delay),
+        controller.enable(bus, delay),
+        controller.disable(bus, delay),
+        controller.heartbeat(bus, delay),
+        controller.volts(bus, delay),
+        controller.celsius(bus, delay, 0x48),
+    );
+    let mut controller = Pic16::new(1, pic16::Pace::STANDARD);
+    calls!(
+        controller.prepare(bus, delay),
+        controller.set(bus, delay, 9.0),
+        controller.enable(bus, delay),
+        controller.disable(bus, delay),
+        controller.heartbeat(bus, delay),
+    );
+    calls!(Eeprom::new(1).board(bus));
+    errors
+}
+
+#[tokio::test]
+async fn a_part_that_never_acknowledges_is_named_by_every_call() {
+    for error in everything(&mut Replies::none()).await {
+        let error = error.expect("nobody is there");
+        assert!(error.bus().is_some_and(|kind| matches!(kind, ErrorKind::NoAcknowledge(_))), "{error}");
+        assert!(error.to_string().contains("at 0x01"), "{error}");
+    }
+}
+
+/// A task on any runtime may drive a part.
+#[test]
+fn calls_may_move_between_threads() {
+    fn sendable(_: impl Send) {}
+    sendable(everything(&mut Replies::none()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Bytes that parts like to say are more frequent than others.
+    #[test]
+    fn whatever_comes_back_every_call_ends(
+        bytes in prop::collection::vec(
+            prop_oneof![any::<u8>(), prop::sample::select(vec![0x55, 0xaa, 0xf5, 0x86, 0x89, 0x04, 0x05, 0x06, 0x15, 0x17, 0x00, 0xff])],
+            1..200,
+        ),
+        refused in prop::collection::vec(prop::bool::weighted(0.05), 0..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(everything(&mut Replies::of(bytes, refused)));
+    }
+
+    #[test]
+    fn whatever_an_eeprom_holds_is_read_or_refused(
+        head in prop::sample::select(vec![[1, 0], [4, 0], [4, 0x11], [5, 0x05], [6, 0x0f], [0x11, 0x4a], [9, 9]]),
+        rest in prop::collection::vec(any::<u8>(), 254),
+    ) {
+        let bytes = [&head[..], &rest].concat().try_into().unwrap();
+        let _ = eeprom::read(&bytes);
+    }
+}
