@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
     reported: Option<Reported>,
     /// The chips' power-on that they belong to; later they are void.
     pub(crate) power_serial: u64,
+    /// Since when they wait for the line.
+    pub(crate) queued_ns: u64,
 }
 
 /// A nonce on its way to the host.
@@ -269,7 +271,7 @@ impl World {
     }
 
     fn queue(&mut self, bytes: Vec<u8>, reported: Option<Reported>) {
-        let outgoing = Outgoing { bytes, reported, power_serial: self.power_serial };
+        let outgoing = Outgoing { bytes, reported, power_serial: self.power_serial, queued_ns: clock::now_ns() };
         if self.line.try_send(outgoing).is_err() {
             self.counters.dropped_responses += 1;
             self.warn_once("queue", "the line cannot keep up with the chips' answers");
