@@ -52,11 +52,8 @@ impl Doors {
             tokio::net::UnixListener::from_std(socket)
         };
         let status = || StatusDoor { told: Arc::clone(&told), orders: Arc::clone(&orders) };
-        let control = || ControlDoor {
-            told: Arc::clone(&told),
-            orders: Arc::clone(&orders),
-            holders: holders.clone(),
-        };
+        let control =
+            || ControlDoor { told: Arc::clone(&told), orders: Arc::clone(&orders), holders: holders.clone() };
         tokio::try_join!(
             door::serve(listener(self.status)?, OBJECT, status),
             door::serve(listener(self.control)?, OBJECT, control),

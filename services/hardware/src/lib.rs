@@ -41,6 +41,13 @@ const LAST: Duration = Duration::from_secs(3);
 /// Calls of `AcquireWork` that may wait for their turn.
 const HOLDERS: usize = 4;
 
+/// What keeps the machine, then each of its boards, from power whatever they say: keys that nobody has confirmed, parts that are not driven. Touches nothing.
+pub fn refusals(profile: &Profile) -> Vec<String> {
+    let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
+    let orders = Orders::new(Limits::of(profile));
+    Machine::new(profile, &path, &orders, &status, Claim::Alone).refusals()
+}
+
 /// Drives the machine until `stop`, then brings it into its safe state.
 ///
 /// Says READY=1 when the doors are served, every board that is plugged in has been tried and one has read back its safe state; hashing comes later and shows in the status.

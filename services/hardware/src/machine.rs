@@ -125,6 +125,13 @@ impl<'a> Machine<'a> {
         }
     }
 
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        let boards = self.boards.iter().filter(|slot| !slot.refusal.is_none());
+        let boards = boards.map(|slot| slot.named(slot.refusal.text()));
+        let machine = (!self.refusal.is_none()).then(|| self.refusal.text());
+        machine.into_iter().chain(boards).collect()
+    }
+
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self) -> Infallible {
         let common = Common::new(self.boards.len());
@@ -235,6 +242,7 @@ impl SharedLife<'_> {
             return Err(Fault::NotSafe(state.errors.join("; ")));
         }
         self.common.ready().await;
+        self.shared.wait_for_fall().await?;
         self.shared.bring_up(self.profile).await?;
         self.status.machine_well();
         self.common.supply(true);
@@ -353,7 +361,7 @@ impl Slot<'_> {
         status.stage(index, Stage::Fans);
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
-        let sample = self.board.sample().await;
+        let sample = self.board.sample(false).await;
         status.sample(index, &sample);
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         status.stage(index, Stage::Power);
@@ -393,7 +401,7 @@ impl Slot<'_> {
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            let sample = self.board.sample().await;
+            let sample = self.board.sample(false).await;
             safe &= self.board.is_off(&sample);
             self.status.sample(self.index, &sample);
             if !safe {
@@ -482,7 +490,7 @@ async fn watch(
     let mut judge = Judge::of_board(machine, profile);
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
-        let sample = board.sample().await;
+        let sample = board.sample(true).await;
         status.sample(index, &sample);
         judge.look(&sample, began.elapsed().as_millis() as u64)?;
         let pause = sleep(interval);

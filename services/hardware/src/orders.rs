@@ -9,7 +9,7 @@ use adit_asic::{Chip, KiloHertz, OutOfRange};
 use adit_bus::hardware::Targets;
 use tokio::sync::Notify;
 
-use crate::profile::{Profile, Rail, keys_overlap};
+use crate::profile::{Profile, Rail, RailPart, keys_overlap};
 
 /// Why an order is not taken. The text goes to whoever gave it.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -24,7 +24,7 @@ pub(crate) enum Refusal {
     Beyond { key: &'static str, value: f64, limit: &'static str, bound: f64, machine: String },
     #[error("mhz: {0}")]
     NotSettable(#[from] OutOfRange),
-    #[error("the board of chain {chain} of {machine} has no rail of its own")]
+    #[error("the board of chain {chain} of {machine} has no rail that can be changed while it runs")]
     NoRail { chain: u8, machine: String },
     #[error("the profile of {machine} names no light")]
     NoLight { machine: String },
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Limits {
     pub(crate) machine: String,
     pub(crate) chains: Vec<ChainLimits>,
-    /// By board; `None` where the chips hang on the supply of all.
+    /// By board; `None` where the rail cannot be changed while it is on, or the chips hang on the supply of all.
     pub(crate) rails: Vec<Option<RailLimits>>,
     /// There is a light that may be switched.
     pub(crate) light: bool,
@@ -68,8 +68,8 @@ impl Limits {
             ChainLimits { board: index, chip: chain.chip(), mhz: chain.mhz, min_mhz, max_mhz }
         });
         let rails = profile.board.iter().map(|board| {
-            let Rail { volts, min_volts, max_volts, .. } = *board.rail.as_ref()?;
-            Some(RailLimits { volts, min_volts, max_volts })
+            let Rail { volts, min_volts, max_volts, ref part, .. } = *board.rail.as_ref()?;
+            matches!(part, RailPart::Tps546d24a(_)).then_some(RailLimits { volts, min_volts, max_volts })
         });
         // A line that nobody is sure of may be another one's.
         let disputed = profile.unconfirmed.iter().any(|key| keys_overlap(key, "led"));
@@ -174,7 +174,8 @@ impl Orders {
         let board = usize::from(own.board);
         if let Some(volts) = volts {
             let none = || Refusal::NoRail { chain, machine: self.limits.machine.clone() };
-            let RailLimits { min_volts, max_volts, .. } = *self.limits.rails[board].as_ref().ok_or_else(none)?;
+            let RailLimits { min_volts, max_volts, .. } =
+                *self.limits.rails[board].as_ref().ok_or_else(none)?;
             self.within("volts", volts, [("rail.min_volts", min_volts), ("rail.max_volts", max_volts)])?;
         }
         let mut state = self.state();

@@ -110,7 +110,8 @@ impl Status {
     pub(crate) fn chips(&self, index: u8, change: impl FnOnce(&mut ChainStatus, &mut [ChipStatus])) {
         self.update(|told| {
             let place = usize::from(index);
-            if let (Some(chain), Some(chips)) = (told.machine.chains.get_mut(place), told.chips.get_mut(place))
+            if let (Some(chain), Some(chips)) =
+                (told.machine.chains.get_mut(place), told.chips.get_mut(place))
             {
                 change(chain, chips);
             }
@@ -231,12 +232,17 @@ impl Status {
             set(&mut status.fault, fault);
             for (shown, place) in status.boards.iter_mut().zip(boards.iter()) {
                 set(&mut shown.reason, &place.wrong.reason);
-                set(&mut shown.state, match place {
-                    Place { absent: true, .. } => "absent",
-                    // On its way again, with the reason of the last time.
-                    Place { stage, wrong, .. } if wrong.reason.is_empty() || *stage > Stage::Off => stage.name(),
-                    _ => "fault",
-                });
+                set(
+                    &mut shown.state,
+                    match place {
+                        Place { absent: true, .. } => "absent",
+                        // On its way again, with the reason of the last time.
+                        Place { stage, wrong, .. } if wrong.reason.is_empty() || *stage > Stage::Off => {
+                            stage.name()
+                        }
+                        _ => "fault",
+                    },
+                );
             }
             status.faults.clear();
             status.faults.extend(wrongs().filter_map(|wrong| wrong.fault.clone()));
@@ -288,11 +294,14 @@ fn look_at_fan(fan: &mut FanStatus, rpm: Option<u32>, min: u32) {
 
 fn look_at_sensor(sensor: &mut SensorStatus, celsius: Option<f64>, must: bool) {
     sensor.celsius = known(celsius);
-    set(&mut sensor.state, match celsius {
-        Some(_) => "good",
-        None if must => "lost",
-        None => "unknown",
-    });
+    set(
+        &mut sensor.state,
+        match celsius {
+            Some(_) => "good",
+            None if must => "lost",
+            None => "unknown",
+        },
+    );
 }
 
 fn known(value: Option<f64>) -> f64 {

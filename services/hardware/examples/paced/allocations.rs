@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{bench::machine_with, load::Load, nonces::EVERY_NONCE};
 
 /// The profile's longest: between the end of a look and the beginning of the next one.
-const LOOKS: (&str, &str) = ("[[chain]]", "[safety]\ninterval_ms = 2000\n\n[[chain]]");
+const LOOKS: (&str, &str) = ("[temperature]", "[safety]\ninterval_ms = 2000\n\n[temperature]");
 const INTERVAL_US: u64 = 2_000_000;
 /// A look is over after this.
 const LOOK_US: u64 = 300_000;

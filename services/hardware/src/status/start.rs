@@ -115,13 +115,7 @@ fn chips(chip: &Chip, count: u16) -> Vec<ChipStatus> {
 }
 
 fn fan(fan: &Fan, board: Option<u8>) -> FanStatus {
-    FanStatus {
-        name: fan.name.clone(),
-        board,
-        rpm: 0,
-        duty_percent: f64::NAN,
-        state: "unknown".into(),
-    }
+    FanStatus { name: fan.name.clone(), board, rpm: 0, duty_percent: f64::NAN, state: "unknown".into() }
 }
 
 fn sensor(sensor: &Sensor, board: Option<u8>) -> SensorStatus {
