@@ -64,6 +64,8 @@ pub(crate) struct Sample {
     /// The controller does not answer at all, and why.
     pub silent: Option<String>,
     pub rail_volts: Option<f64>,
+    /// For people only; the regulator has a limit of its own.
+    pub rail_amperes: Option<f64>,
     /// In the profile's order, as are sensors.
     pub fans: Vec<Option<u32>>,
     pub sensors: Vec<Option<f64>>,
@@ -197,6 +199,7 @@ mod tests {
         Sample {
             silent: None,
             rail_volts: Some(1.15),
+            rail_amperes: None,
             fans: vec![Some(6900)],
             sensors: vec![Some(55.0), Some(35.0)],
         }

@@ -99,7 +99,7 @@ impl Shared {
         };
         let fans = board::look_at_fans(&mut self.fans).await?;
         let sensors = board::look_at_sensors(&mut self.sensors).await?;
-        Ok(Sample { silent: None, rail_volts, fans, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, sensors })
     }
 
     /// Lets the supply hear from us when it is time. One that did not take it is told again at the next look.
