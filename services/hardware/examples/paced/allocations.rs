@@ -18,6 +18,7 @@ const INTERVAL_US: u64 = 2_000_000;
 const LOOK_US: u64 = 300_000;
 const BASE_BITS: u32 = 8;
 const JOBS: Duration = Duration::from_millis(4);
+const ENOUGH: u64 = 200;
 /// Buffers grow to what they need.
 const START_UP: Duration = Duration::from_secs(1);
 
@@ -48,9 +49,14 @@ async fn measure_with(
     load.run(&mut miner, START_UP, JOBS).await;
     let (jobs, nonces) = (bench.state().chain.jobs, load.nonces);
     allocations::take();
-    load.run(&mut miner, length, JOBS).await;
+    let mut tries = 0;
+    // A computer that hardly gets to it may take longer.
+    while tries < 8 && (tries == 0 || bench.state().chain.jobs - jobs < ENOUGH) {
+        load.run(&mut miner, length, JOBS).await;
+        tries += 1;
+    }
     let noted = allocations::take();
-    let (looks, stray) = told_apart(&noted, length);
+    let (looks, stray) = told_apart(&noted, length * tries);
     json!({
         "chip": model.name,
         "jobs": bench.state().chain.jobs - jobs,
