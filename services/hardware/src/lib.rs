@@ -30,7 +30,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use bus::Claim;
 pub use doors::Doors;
-use machine::{Links, Machine};
+use machine::Machine;
 use orders::{Limits, Orders};
 use profile::Profile;
 use status::Status;
@@ -45,7 +45,7 @@ const HOLDERS: usize = 4;
 pub fn refusals(profile: &Profile) -> Vec<String> {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
     let orders = Orders::new(Limits::of(profile));
-    Machine::new(profile, Links { path: &path, orders: &orders, status: &status }, Claim::Alone).refusals()
+    Machine::new(profile, &path, &orders, &status, Claim::Alone).refusals()
 }
 
 /// Drives the machine until `stop`, then brings it into its safe state.
@@ -59,8 +59,7 @@ pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let links = Links { path: &path, orders: &orders, status: &status };
-    let mut machine = Machine::new(profile, links, Claim::Alone);
+    let mut machine = Machine::new(profile, &path, &orders, &status, Claim::Alone);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),

@@ -36,18 +36,10 @@ use crate::{
 
 /// A board that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
-/// However often another voltage is asked for, the regulator is not told more often than this.
-const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
 /// A board that is not plugged in is looked for this often.
 const LOOK_FOR: Duration = Duration::from_secs(1);
-
-/// Where works come from, what is asked for, and where what happens is told.
-#[derive(Clone, Copy)]
-pub(crate) struct Links<'a> {
-    pub(crate) path: &'a WorkPath,
-    pub(crate) orders: &'a Orders,
-    pub(crate) status: &'a Status,
-}
+/// However often another voltage is asked for, the regulator is not told more often than this.
+const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
@@ -67,7 +59,9 @@ struct Slot<'a> {
     index: u8,
     machine: &'a Profile,
     profile: &'a BoardProfile,
-    links: Links<'a>,
+    path: &'a WorkPath,
+    orders: &'a Orders,
+    status: &'a Status,
     buses: Buses,
     board: Board,
     refusal: Refusal,
@@ -95,7 +89,13 @@ impl Pauses {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(profile: &'a Profile, links: Links<'a>, claim: Claim) -> Self {
+    pub(crate) fn new(
+        profile: &'a Profile,
+        path: &'a WorkPath,
+        orders: &'a Orders,
+        status: &'a Status,
+        claim: Claim,
+    ) -> Self {
         let buses = Buses::new(profile, claim);
         let shared = Shared::new(profile, &buses);
         let slot = |(index, board): (usize, &'a BoardProfile)| {
@@ -104,7 +104,9 @@ impl<'a> Machine<'a> {
                 index: index as u8,
                 machine: profile,
                 profile: board,
-                links,
+                path,
+                orders,
+                status,
                 refusal: Refusal::of_board(profile, index, &own),
                 buses: buses.clone(),
                 board: own,
@@ -114,9 +116,9 @@ impl<'a> Machine<'a> {
         };
         Self {
             profile,
-            orders: links.orders,
+            orders,
             lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
-            status: links.status,
+            status,
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
@@ -259,7 +261,7 @@ impl SharedLife<'_> {
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            self.status.machine_sample(&self.shared.sample().await, false);
+            self.status.machine_sample(&self.shared.sample().await);
             if !safe {
                 let mut state = SafeState::default();
                 make_shared_safe(self.shared, self.refusal, &mut state).await;
@@ -296,10 +298,10 @@ impl Slot<'_> {
         loop {
             let began = Instant::now();
             match self.cycle(common).await {
-                Err(fault @ Fault::Absent(_)) => self.wait_for_board(&fault).await,
+                Err(Fault::Absent(reason)) => self.wait_for_board(&reason).await,
                 Err(Fault::Shared) => {
                     self.make_safe(false).await;
-                    self.links.status.stage(self.index, Stage::Off);
+                    self.status.stage(self.index, Stage::Off);
                 }
                 Err(fault) => self.give_up(fault, began.elapsed(), common).await,
             }
@@ -357,8 +359,7 @@ impl Slot<'_> {
 
     /// From a board that is off, with a supply that is there.
     async fn hash(&mut self) -> Result<Infallible, Fault> {
-        let (index, links) = (self.index, self.links);
-        let status = links.status;
+        let (index, status) = (self.index, self.status);
         status.stage(index, Stage::Fans);
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
@@ -367,15 +368,15 @@ impl Slot<'_> {
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         status.stage(index, Stage::Power);
         self.board.power_up().await?;
-        let volts = self.profile.rail.as_ref().map(|rail| rail.volts);
-        if let Some(volts) = volts {
-            links.orders.volts_are(index, volts);
+        let orders = self.orders;
+        if let Some(rail) = &self.profile.rail {
+            rail_is(index, rail.volts, orders, status);
         }
         let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
-        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
+        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, orders, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, self.profile, index, &mut self.board, links) => fault,
+            fault = watch(self.machine, self.profile, index, &mut self.board, orders, status) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
         }
     }
@@ -387,7 +388,7 @@ impl Slot<'_> {
         let reason = self.named(reason(&fault, &self.safe));
         let pause = self.pauses.after(ran, self.machine);
         say(&reason, pause, safe, self.name());
-        self.links.status.fault(self.index, &fault, &reason);
+        self.status.fault(self.index, &fault, &reason);
         if !self.board.has_rail() && (fault.needs_power_off() || !safe) {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
@@ -404,7 +405,7 @@ impl Slot<'_> {
             notify::progress();
             let sample = self.board.sample(false).await;
             safe &= self.board.is_off(&sample);
-            self.links.status.sample(self.index, &sample);
+            self.status.sample(self.index, &sample);
             if !safe {
                 self.make_safe(false).await;
                 if self.safe.absent {
@@ -419,10 +420,10 @@ impl Slot<'_> {
     }
 
     /// Until somebody plugs it in.
-    async fn wait_for_board(&mut self, fault: &Fault) {
-        let reason = self.named(fault.to_string());
+    async fn wait_for_board(&mut self, reason: &str) {
+        let reason = self.named(reason.to_owned());
         warn!(target: "adit_hardware", reason = %reason, "no board");
-        self.links.status.fault(self.index, fault, &reason);
+        self.status.absent(self.index, &reason);
         loop {
             sleep(LOOK_FOR).await;
             notify::progress();
@@ -438,7 +439,7 @@ impl Slot<'_> {
     async fn refuse(&mut self, common: &Common) -> Infallible {
         let reason = self.named(self.refusal.text());
         error!(target: "adit_hardware", reason = %reason, "fault");
-        self.links.status.refused(self.index, &reason);
+        self.status.refused(self.index, &reason);
         loop {
             self.make_safe(false).await;
             // It cannot be reached completely, and nobody needs to wait for it.
@@ -483,13 +484,13 @@ async fn watch(
     profile: &BoardProfile,
     index: u8,
     board: &mut Board,
-    Links { orders, status, .. }: Links<'_>,
+    orders: &Orders,
+    status: &Status,
 ) -> Result<Infallible, Fault> {
     let began = Instant::now();
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
     let mut judge = Judge::of_board(machine, profile);
-    // What a rail is told that can be told anything.
-    let mut told = profile.rail.as_ref().filter(|rail| rail.part.is_settable()).map(|rail| rail.volts);
+    let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
         let sample = board.sample(true).await;
         status.sample(index, &sample);
@@ -498,14 +499,11 @@ async fn watch(
         tokio::pin!(pause);
         loop {
             let volts = orders.volts(index);
-            if let Some(told) = &mut told
-                && volts != *told
-            {
+            if volts != told {
                 board.set_volts(volts).await?;
-                *told = volts;
-                orders.volts_are(index, volts);
-                status.update(|told| told.machine.boards[usize::from(index)].target_volts = volts);
-                info!(target: "adit_hardware", volts, "rail");
+                told = volts;
+                rail_is(index, volts, orders, status);
+                info!(target: "adit_hardware", board = index, volts, "rail");
                 sleep(BETWEEN_VOLTAGES).await;
             }
             tokio::select! {
@@ -514,6 +512,11 @@ async fn watch(
             }
         }
     }
+}
+
+fn rail_is(board: u8, volts: f64, orders: &Orders, status: &Status) {
+    orders.volts_are(board, volts);
+    status.board(board, |board| board.target_volts = volts);
 }
 
 /// The lights on while somebody looks for this machine.
@@ -536,7 +539,7 @@ async fn watch_shared(profile: &Profile, shared: &mut Shared, status: &Status) -
     loop {
         shared.keep_alive().await?;
         let sample = shared.sample().await;
-        status.machine_sample(&sample, true);
+        status.machine_sample(&sample);
         judge.look(&sample, began.elapsed().as_millis() as u64)?;
         notify::progress();
         sleep(interval).await;

@@ -11,7 +11,7 @@ use adit_simulator::{
     State,
 };
 
-use super::{Links, Machine};
+use super::Machine;
 use crate::{
     bus::{Claim, simulated},
     orders::{Limits, Orders},
@@ -67,8 +67,7 @@ impl Farm {
 
     /// Drives the machine while `story` goes on, then makes it safe.
     async fn run(&self, story: impl Future<Output = ()>) {
-        let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
-        let mut machine = Machine::new(&self.profile, links, Claim::Alone);
+        let mut machine = Machine::new(&self.profile, &self.path, &self.orders, &self.status, Claim::Alone);
         tokio::select! {
             biased;
             () = story => {}
