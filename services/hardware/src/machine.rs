@@ -372,7 +372,7 @@ impl Slot<'_> {
         if let Some(rail) = &self.profile.rail {
             rail_is(index, rail.volts, orders, status);
         }
-        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
+        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::NoChainPort)?;
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, orders, status));
         tokio::select! {
             biased;
@@ -499,7 +499,7 @@ async fn watch(
         tokio::pin!(pause);
         loop {
             let volts = orders.volts(index);
-            if volts != told {
+            if orders.may_change(index) && volts != told {
                 board.set_volts(volts).await?;
                 told = volts;
                 rail_is(index, volts, orders, status);
