@@ -1,7 +1,6 @@
 use std::{io, path::PathBuf};
 
 use adit_peripherals::Error as PartError;
-use embedded_hal_async::i2c::{Error as _, ErrorKind};
 
 use crate::{bus::BusError, power::Fault};
 
@@ -33,12 +32,7 @@ impl BoardError {
 
     /// Nobody acknowledged: the part has no power, or is not there.
     pub(crate) fn is_unacknowledged(&self) -> bool {
-        let error = match self {
-            Self::Bus(error) => Some(error),
-            Self::Part(error) => error.bus(),
-            _ => None,
-        };
-        error.is_some_and(|error| matches!(error.kind(), ErrorKind::NoAcknowledge(_)))
+        matches!(self, Self::Part(error) if error.is_unacknowledged())
     }
 }
 

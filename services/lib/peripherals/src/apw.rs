@@ -4,10 +4,7 @@
 //!
 //! The supply's watchdog cuts the output about a minute after the last word. Here it can only be armed; to disarm it, and to write calibration, there is no command.
 
-use embedded_hal_async::{
-    delay::DelayNs,
-    i2c::{Error as _, ErrorKind, I2c},
-};
+use embedded_hal_async::{delay::DelayNs, i2c::I2c};
 
 use crate::{
     Error,
@@ -266,12 +263,8 @@ impl Apw {
         let mut result = Err(self.not_ready(command));
         for _ in 0..sends {
             result = self.attempt(bus, delay, command, data, looks).await;
-            match &result {
-                Err(Error::Bus { error, .. }) if !matches!(error.kind(), ErrorKind::NoAcknowledge(_)) => {
-                    break;
-                }
-                Err(_) => {}
-                Ok(_) => break,
+            if !result.as_ref().is_err_and(Error::may_pass) {
+                break;
             }
         }
         result

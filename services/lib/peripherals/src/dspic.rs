@@ -6,10 +6,7 @@
 //! Firmware 0x86 is a controller whose program is gone: it says 0x86 to everything. DCENT_OS reports that a reset makes that permanent, and bans the start command for it as well. It is refused, neither is sent to it, and a
 //! reset has no command here.
 
-use embedded_hal_async::{
-    delay::DelayNs,
-    i2c::{Error as _, ErrorKind, I2c},
-};
+use embedded_hal_async::{delay::DelayNs, i2c::I2c};
 
 use crate::{
     Error,
@@ -237,10 +234,8 @@ impl Dspic {
     ) -> Result<Bytes, Error<B::Error>> {
         let mut result = self.attempt(bus, delay, command, data).await;
         for _ in 1..self.facts.pace.tries {
-            match &result {
-                Err(Error::Frame { .. }) => {}
-                Err(Error::Bus { error, .. }) if matches!(error.kind(), ErrorKind::NoAcknowledge(_)) => {}
-                _ => break,
+            if !result.as_ref().is_err_and(Error::may_pass) {
+                break;
             }
             result = self.attempt(bus, delay, command, data).await;
         }

@@ -1,3 +1,5 @@
+use embedded_hal_async::i2c::{self, ErrorKind};
+
 use crate::{eeprom::Contents, frame::FrameError};
 
 /// What can go wrong with a part; `E` is the bus's own error.
@@ -46,4 +48,20 @@ impl<E> Error<E> {
             _ => None,
         }
     }
+}
+
+impl<E: i2c::Error> Error<E> {
+    /// Nobody acknowledged: the part has no power, is busy, or is not there.
+    pub fn is_unacknowledged(&self) -> bool {
+        self.bus().is_some_and(is_unacknowledged)
+    }
+
+    /// The same request may do better when it is sent again. A bus that does not work, and what a part says in clear words, stay.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Frame { .. } | Self::NotReady { .. }) || self.is_unacknowledged()
+    }
+}
+
+pub(crate) fn is_unacknowledged(error: &impl i2c::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoAcknowledge(_))
 }

@@ -2,12 +2,9 @@
 //!
 //! `55 AA command [data]`, no sum: every byte is a transfer of its own, answers are fetched byte by byte. What is set is read back, for nothing else tells a lost byte. Its flash has no command here.
 
-use embedded_hal_async::{
-    delay::DelayNs,
-    i2c::{Error as _, ErrorKind, I2c},
-};
+use embedded_hal_async::{delay::DelayNs, i2c::I2c};
 
-use crate::{Error, device::Device};
+use crate::{Error, device::Device, error::is_unacknowledged};
 
 const HEAD: [u8; 2] = [0x55, 0xaa];
 const START: u8 = 0x06;
@@ -153,9 +150,8 @@ impl Pic16 {
         for byte in bytes {
             let mut sent = bus.write(self.device.address, &[*byte]).await;
             for _ in 1..self.pace.tries {
-                match &sent {
-                    Err(error) if matches!(error.kind(), ErrorKind::NoAcknowledge(_)) => {}
-                    _ => break,
+                if !sent.as_ref().is_err_and(is_unacknowledged) {
+                    break;
                 }
                 delay.delay_ms(self.pace.try_ms).await;
                 sent = bus.write(self.device.address, &[*byte]).await;
