@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use adit_peripherals::tps546::Settings;
 use embedded_hal_async::{
     delay::DelayNs,
     i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation},
@@ -9,6 +10,20 @@ use embedded_hal_async::{
 use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 
 pub(crate) const NAK: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address);
+
+/// What a Bitaxe Gamma's regulator is told.
+pub(crate) const BITAXE_GAMMA: Settings = Settings {
+    volts: 1.15,
+    min_volts: 1.0,
+    max_volts: 1.25,
+    over_current_amperes: 30.0,
+    over_temperature_celsius: 105.0,
+    feedback_scale: 0.25,
+    switching_khz: 650,
+    input_on_volts: 4.8,
+    input_off_volts: 4.5,
+    input_max_volts: 6.5,
+};
 
 /// A bus that expects these transfers with one device, one a line: `> fe` writes, `< 5d` reads, `> fe < 5d` does both in one, `nak` at the end is an error. Call `done` on it at the end.
 pub(crate) fn transcript(address: u8, lines: &str) -> Mock {

@@ -1,25 +1,12 @@
 //! Whatever comes back, a driver ends, does not panic, and names the part.
 
-use crate::common::{Replies, Waited};
+use crate::common::{BITAXE_GAMMA, Replies, Waited};
 use adit_peripherals::{
     Apw, Ds4432u, Dspic, Duty, Eeprom, Emc2101, Emc2305, Error, Ina260, Pic16, Tmp75, Tmp451, Tps546, apw,
-    ds4432u, dspic, eeprom, emc2305::Wiring, pic16, tmp75::Kind, tps546::Settings,
+    ds4432u, dspic, eeprom, emc2305::Wiring, pic16, tmp75::Kind,
 };
 use embedded_hal_async::i2c::ErrorKind;
 use proptest::prelude::*;
-
-const SETTINGS: Settings = Settings {
-    volts: 1.15,
-    min_volts: 1.0,
-    max_volts: 1.25,
-    over_current_amperes: 30.0,
-    over_temperature_celsius: 105.0,
-    feedback_scale: 0.25,
-    switching_khz: 650,
-    input_on_volts: 4.8,
-    input_off_volts: 4.5,
-    input_max_volts: 6.5,
-};
 
 /// What each part that can tell that it is spoken to by nobody makes of one byte for ever.
 #[tokio::test]
@@ -29,7 +16,7 @@ async fn a_line_that_is_stuck_is_no_part() {
         let mut failed = vec![
             Emc2101::new(1).prepare(bus).await.err(),
             Emc2305::new(1, 5, Wiring::default()).prepare(bus, delay).await.err(),
-            Tps546::new(1, SETTINGS).prepare(bus).await.err(),
+            Tps546::new(1, BITAXE_GAMMA).prepare(bus).await.err(),
             Ina260::new(1).prepare(bus).await.err(),
             Tmp75::new(1, Kind::Tmp1075).prepare(bus).await.err(),
             Tmp75::new(1, Kind::Tmp75).prepare(bus).await.err(),
@@ -68,7 +55,7 @@ async fn everything(bus: &mut Replies) -> Vec<Option<Error<ErrorKind>>> {
     );
     let mut fans = Emc2305::new(1, 5, Wiring::default());
     calls!(fans.prepare(bus, delay), fans.drive_all(bus, delay, Duty::FULL), fans.rpm(bus, 4));
-    let mut rail = Tps546::new(1, SETTINGS);
+    let mut rail = Tps546::new(1, BITAXE_GAMMA);
     calls!(
         rail.prepare(bus),
         rail.switch_on(bus),

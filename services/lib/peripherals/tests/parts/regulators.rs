@@ -1,26 +1,13 @@
 //! TPS546D24A and DS4432U+ against transcripts made from their data sheets and the boards' open firmware.
 
-use crate::common::{told, transcript};
+use crate::common::{BITAXE_GAMMA, told, transcript};
 use adit_peripherals::{
     Ds4432u, Error, Tps546,
     ds4432u::{self, Code, Output},
-    tps546::Settings,
 };
 
 fn gamma() -> Tps546 {
-    let settings = Settings {
-        volts: 1.15,
-        min_volts: 1.0,
-        max_volts: 1.25,
-        over_current_amperes: 30.0,
-        over_temperature_celsius: 105.0,
-        feedback_scale: 0.25,
-        switching_khz: 650,
-        input_on_volts: 4.8,
-        input_off_volts: 4.5,
-        input_max_volts: 6.5,
-    };
-    Tps546::new(0x24, settings)
+    Tps546::new(0x24, BITAXE_GAMMA)
 }
 
 const IDENTITY: &str = "> ad < 06 5449546d2441\n> 01 00\n> 01 < 00\n> 02 1b\n> 20 < 97\n";
