@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use adit_peripherals::guard::EEPROMS;
+use adit_peripherals::eeprom;
 use embedded_hal_async::i2c::{ErrorType, I2c, Operation};
 use tokio::{
     sync::Mutex,
@@ -210,12 +210,8 @@ impl ErrorType for Bus {
 
 impl I2c for Bus {
     async fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), BusError> {
-        // One byte sets an EEPROM's read address, any further one would be stored. Nothing that is driven here may do that, whatever a driver believes.
-        let written = operations.iter().map(|operation| match operation {
-            Operation::Write(bytes) => bytes.len(),
-            Operation::Read(_) => 0,
-        });
-        if EEPROMS.contains(&address) && written.sum::<usize>() > 1 {
+        // Nothing that is driven here may do that, whatever a driver believes.
+        if eeprom::is_write(address, operations) {
             return Err(BusError::EepromWrite { address });
         }
         match self {

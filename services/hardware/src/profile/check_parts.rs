@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use adit_peripherals::eeprom;
+
 use super::{
     Apw, BitaxeRawPort, BoardProfile, BusPart, Eeprom, Fan, FanPart, Light, Line, LinuxBus, Place, Profile,
     Psu, Rail, RailPart, Sensor, SensorPart, UsbIdentity, check::Checks,
@@ -9,8 +11,6 @@ use super::{
 
 /// What chips of these families stand, for each domain in a row.
 const MOST_CHIP_VOLTS: f64 = 1.5;
-/// Where 24C02 answer. Nothing but them may be addressed there, except controllers that are known to sit there.
-const EEPROMS: std::ops::RangeInclusive<u8> = 0x50..=0x57;
 
 pub(super) struct Parts<'a> {
     profile: &'a Profile,
@@ -111,7 +111,7 @@ impl<'a> Parts<'a> {
     /// A device that is no EEPROM, nor a controller whose place that is.
     fn device(&mut self, key: &str, bus: &str, address: u8) {
         self.i2c(key, bus, address);
-        self.is.that(!EEPROMS.contains(&address), &format!("{key}.address"), || {
+        self.is.that(!eeprom::ADDRESSES.contains(&address), &format!("{key}.address"), || {
             format!("{address:#04x} is where boards have their EEPROM, which nothing may write to")
         });
     }
@@ -223,7 +223,12 @@ impl<'a> Parts<'a> {
         if let Some(Eeprom { bus, address, names, .. }) = &board.eeprom {
             let key = format!("{key}.eeprom");
             self.i2c(&key, bus, *address);
-            self.is.range(&format!("{key}.address"), *address, *EEPROMS.start(), *EEPROMS.end());
+            self.is.range(
+                &format!("{key}.address"),
+                *address,
+                *eeprom::ADDRESSES.start(),
+                *eeprom::ADDRESSES.end(),
+            );
             let right = |name: &String| (1..=16).contains(&name.len()) && name.is_ascii();
             self.is.that(!names.is_empty() && names.iter().all(right), &format!("{key}.names"), || {
                 "needs one name or more, each of 1 to 16 letters".into()
