@@ -14,7 +14,7 @@ use crate::{
     profile::{BoardProfile, Place, Profile},
 };
 
-/// Fans and rails are looked at this often while they come up.
+/// Fans are looked at this often while they come up.
 const LOOK: Duration = Duration::from_millis(10);
 /// Looks in a row at which a fan must turn before it counts as turning.
 const FAN_LOOKS: u32 = 2;
@@ -186,17 +186,7 @@ impl Board {
         }
         if let Some(rail) = &mut self.rail {
             rail.switch_on().await?;
-            let deadline = Instant::now() + rail.rise;
-            loop {
-                let volts = rail.measured().await?;
-                if volts > rail.max_volts || (volts < rail.min_volts && Instant::now() > deadline) {
-                    return Err(Fault::rail("rail", volts, rail.min_volts, rail.max_volts));
-                }
-                if volts >= rail.min_volts {
-                    break;
-                }
-                sleep(LOOK).await;
-            }
+            rail.wait_for_rise().await?;
         }
         self.reset.set(false).await?;
         sleep(self.reset_settle).await;

@@ -11,8 +11,9 @@ mod psu;
 mod pwm;
 mod rail;
 mod sensor;
+mod window;
 
-use self::delay::Delay;
+use self::{delay::Delay, window::Window};
 pub(crate) use self::{
     error::BoardError, fan::Fan, identity::Identity, psu::Psu, rail::Rail, sensor::Sensor,
 };

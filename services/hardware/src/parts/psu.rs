@@ -1,31 +1,21 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use adit_peripherals::{
     Apw,
     apw::{Curve, Facts},
 };
-use tokio::time::sleep;
 
-use super::{BoardError, Delay};
+use super::{BoardError, Delay, Window};
 use crate::{
     bus::{Bus, Buses, Output},
     power::Fault,
     profile::{self, PsuPart},
 };
 
-/// The supply is looked at this often while it comes and goes.
-const LOOK: Duration = Duration::from_millis(50);
-/// An output that is off must have fallen below this share of its nominal voltage.
-const OFF_SHARE: f64 = 0.25;
-
 /// A supply that all boards share.
 #[derive(Debug)]
 pub(crate) struct Psu {
-    volts: f64,
-    min_volts: f64,
-    max_volts: f64,
-    rise: Duration,
-    fall: Duration,
+    window: Window,
     pub(crate) heartbeat: Duration,
     enable: Output,
     bus: Bus,
@@ -46,11 +36,13 @@ impl Psu {
             max_code: psu.curve.max_count,
         };
         Self {
-            volts: psu.volts,
-            min_volts: psu.min_volts,
-            max_volts: psu.max_volts,
-            rise: Duration::from_millis(psu.rise_ms.into()),
-            fall: Duration::from_millis(psu.fall_ms.into()),
+            window: Window {
+                volts: psu.volts,
+                min_volts: psu.min_volts,
+                max_volts: psu.max_volts,
+                rise: Duration::from_millis(psu.rise_ms.into()),
+                fall: Duration::from_millis(psu.fall_ms.into()),
+            },
             heartbeat: Duration::from_millis(psu.heartbeat_ms.into()),
             enable: buses.output(&psu.enable),
             bus: buses.get(&apw.bus),
@@ -65,40 +57,20 @@ impl Psu {
 
     /// Capacitors hold an output up for a while; boards are not started on what is left there.
     pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
-        let deadline = Instant::now() + self.fall;
-        loop {
-            let volts = self.measured().await?;
-            if volts <= self.volts * OFF_SHARE {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(BoardError::StillOn { volts });
-            }
-            sleep(LOOK).await;
-        }
+        self.window.fallen(async || self.measured().await).await
     }
 
     /// Checks what it is, and sets its voltage while it is off.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         self.part.prepare(&mut self.bus, &mut Delay).await?;
-        self.part.set(&mut self.bus, &mut Delay, self.volts).await?;
+        self.part.set(&mut self.bus, &mut Delay, self.window.volts).await?;
         Ok(())
     }
 
     /// On, and measured within limits, with its own watchdog armed.
     pub(crate) async fn switch_on(&mut self) -> Result<(), Fault> {
         self.enable.set(true).await?;
-        let deadline = Instant::now() + self.rise;
-        loop {
-            let volts = self.measured().await?;
-            if volts > self.max_volts || (volts < self.min_volts && Instant::now() > deadline) {
-                return Err(Fault::rail("supply", volts, self.min_volts, self.max_volts));
-            }
-            if volts >= self.min_volts {
-                break;
-            }
-            sleep(LOOK).await;
-        }
+        self.window.risen("supply", async || self.measured().await).await?;
         Ok(self.part.arm_watchdog(&mut self.bus, &mut Delay).await?)
     }
 

@@ -1,29 +1,21 @@
 use std::time::{Duration, Instant};
 
 use adit_peripherals::{Dspic, Tps546, dspic, tps546};
-use tokio::time::sleep;
 
-use super::{BoardError, Delay};
+use super::{BoardError, Delay, Window};
 use crate::{
     bus::{Bus, Buses},
+    power::Fault,
     profile::{self, RailPart, Tps546d24a},
 };
 
-/// A rail is looked at this often while it falls.
-const LOOK: Duration = Duration::from_millis(10);
-/// A rail that is off must have fallen below this share of its nominal voltage …
-const OFF_SHARE: f64 = 0.25;
-/// … within this time.
+/// A rail that was switched off counts as off within this time.
 const FALL: Duration = Duration::from_millis(500);
 
 /// A board's own regulator.
 #[derive(Debug)]
 pub(crate) struct Rail {
-    pub(crate) volts: f64,
-    pub(crate) min_volts: f64,
-    pub(crate) max_volts: f64,
-    /// From switching on to a measured voltage within limits.
-    pub(crate) rise: Duration,
+    window: Window,
     /// It cuts the rail when it does not hear from us so often …
     heartbeat: Option<Duration>,
     /// … and did then.
@@ -56,10 +48,13 @@ impl Rail {
             | RailPart::Unpublished => Regulator::Undriven(rail.part.name()),
         };
         Self {
-            volts: rail.volts,
-            min_volts: rail.min_volts,
-            max_volts: rail.max_volts,
-            rise: Duration::from_millis(rail.rise_ms.into()),
+            window: Window {
+                volts: rail.volts,
+                min_volts: rail.min_volts,
+                max_volts: rail.max_volts,
+                rise: Duration::from_millis(rail.rise_ms.into()),
+                fall: FALL,
+            },
             regulator,
             heartbeat,
             beat: Instant::now(),
@@ -95,7 +90,6 @@ impl Rail {
             Regulator::Tps546d24a(bus, part) => Ok(part.prepare(bus).await?),
             Regulator::Dspic33(bus, part) => {
                 part.start(bus, &mut Delay).await?;
-                part.check(bus, &mut Delay).await?;
                 Ok(part.disable(bus, &mut Delay).await?)
             }
             Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
@@ -159,21 +153,15 @@ impl Rail {
 
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, volts: f64) -> bool {
-        volts <= self.volts * OFF_SHARE
+        self.window.is_off(volts)
     }
 
     pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
-        let deadline = Instant::now() + FALL;
-        loop {
-            let volts = self.measured().await?;
-            if self.is_off(volts) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(BoardError::StillOn { volts });
-            }
-            sleep(LOOK).await;
-        }
+        self.window.fallen(async || self.measured().await).await
+    }
+
+    pub(crate) async fn wait_for_rise(&mut self) -> Result<(), Fault> {
+        self.window.risen("rail", async || self.measured().await).await
     }
 }
 
