@@ -53,6 +53,13 @@ pub(super) enum Finding {
     Resting(bool),
 }
 
+impl Finding {
+    /// Of a part that must say something: silence is bad.
+    pub(super) fn heard(now: Time, is_heard: bool) -> Self {
+        if is_heard { Self::Well } else { Self::Bad(now, Evidence::Nothing) }
+    }
+}
+
 /// What is latched.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Latch {

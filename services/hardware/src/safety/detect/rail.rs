@@ -27,7 +27,7 @@ impl Detector for Voltmeter {
             Some(_) => Finding::Well,
         };
         let volts = value.unwrap_or(f64::NAN);
-        let lost = if value.is_some() { Finding::Well } else { Finding::Bad(now, Evidence::Nothing) };
+        let lost = Finding::heard(now, value.is_some());
         // Limits of a rail that is on; too high counts from the start, the rest when it has risen.
         let risen = |finding: Finding| around.rest(now, Reads::WithBoard, rise).unwrap_or(finding);
         let on = |finding: Finding| around.rest(now, Reads::WithBoard, Time::ZERO).unwrap_or(finding);
@@ -64,12 +64,14 @@ impl Detector for Ammeter {
         value: Option<f64>,
         around: &Around,
     ) -> impl IntoIterator<Item = (Hazard, Finding)> {
-        let (current, lost) = match value.filter(|amperes| !amperes.is_nan()) {
-            None => (Finding::Unknown, Finding::Bad(now, Evidence::Nothing)),
-            Some(value) if value >= self.min && value <= self.max => (Finding::Well, Finding::Well),
+        let value = value.filter(|amperes| !amperes.is_nan());
+        let lost = Finding::heard(now, value.is_some());
+        let current = match value {
+            None => Finding::Unknown,
+            Some(value) if value >= self.min && value <= self.max => Finding::Well,
             Some(value) => {
                 let limit = if value > self.max { self.max } else { self.min };
-                (Finding::Bad(now, Evidence::Measured { value, limit, unit: "A" }), Finding::Well)
+                Finding::Bad(now, Evidence::Measured { value, limit, unit: "A" })
             }
         };
         let risen = |finding: Finding| around.rest(now, Reads::WithBoard, self.rise).unwrap_or(finding);

@@ -23,7 +23,7 @@ impl Detector for Answer {
         value: Option<()>,
         around: &Around,
     ) -> impl IntoIterator<Item = (Hazard, Finding)> {
-        let finding = if value.is_some() { Finding::Well } else { Finding::Bad(now, Evidence::Nothing) };
+        let finding = Finding::heard(now, value.is_some());
         [(Hazard::ControllerSilent, around.rest(now, self.reads, self.settle).unwrap_or(finding))]
     }
 }
@@ -44,13 +44,10 @@ impl Detector for Life {
         value: Option<()>,
         _: &Around,
     ) -> impl IntoIterator<Item = (Hazard, Finding)> {
-        let finding = if value.is_some() {
+        if value.is_some() {
             self.last = self.last.max(now);
-            Finding::Well
-        } else {
-            Finding::Bad(self.last, Evidence::Nothing)
-        };
-        [(self.hazard, finding)]
+        }
+        [(self.hazard, Finding::heard(self.last, value.is_some()))]
     }
 }
 

@@ -141,7 +141,7 @@ impl Detector for Thermometer {
         self.blind = value.is_none();
         let edge = self.limits.cool + if self.cool { self.limits.hysteresis } else { 0.0 };
         self.cool = value.is_some_and(|value| value <= edge);
-        let lost = if value.is_some() { Finding::Well } else { Finding::Bad(now, Evidence::Nothing) };
+        let lost = Finding::heard(now, value.is_some());
         [
             (warm, self.against(now, value, self.limits.warm, self.limits.warm - self.limits.hysteresis)),
             (hot, self.against(now, value, self.limits.max, self.limits.cool)),
