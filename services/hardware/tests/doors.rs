@@ -13,7 +13,7 @@ use adit_bus::{
     hardware::{HardwareStatusDoorProxy, OBJECT, Targets},
 };
 use adit_simulator::{BM1397, Event, Fault};
-use bench::{Bench, QUICK, bench, machine, zero_bits};
+use bench::{Bench, PATIENCE, QUICK, bench, machine, zero_bits};
 use zbus::Variant;
 
 fn mhz(mhz: f64) -> Targets {
@@ -73,12 +73,19 @@ async fn where_the_host_rolls_versions_jobs_come_as_fast_as_the_clock_searches_t
     bench.control().await.set_targets(0, &mhz(106.25)).await.unwrap();
     bench.until("a quarter of the clock", |truth| truth.chain.mhz == 106.25).await;
     miner.mine(1, 1, 1).await;
-    let (before, began) = (bench.state().chain.jobs, Instant::now());
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let (jobs, seconds) = (bench.state().chain.jobs - before, began.elapsed().as_secs_f64());
-    let expected = seconds / 0.2;
-    assert!((jobs as f64) < expected + 2.0, "{jobs} jobs in {seconds} s, {expected} were due");
-    assert!((jobs as f64) > expected / 3.0, "{jobs} jobs in {seconds} s, {expected} were due");
+    // No stretch has too many; a starved machine may miss some, but not for ever.
+    let measured = Instant::now();
+    loop {
+        let (before, began) = (bench.state().chain.jobs, Instant::now());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let (jobs, seconds) = (bench.state().chain.jobs - before, began.elapsed().as_secs_f64());
+        let expected = seconds / 0.2;
+        assert!((jobs as f64) < expected + 2.0, "{jobs} jobs in {seconds} s, {expected} were due");
+        if (jobs as f64) > expected / 3.0 {
+            break;
+        }
+        assert!(measured.elapsed() < PATIENCE, "{jobs} jobs in {seconds} s, {expected} were due");
+    }
 }
 
 #[tokio::test]
