@@ -230,6 +230,18 @@ impl I2c for Bus {
     }
 }
 
+/// Hands what was read, in one piece, to the reads that it was for.
+fn give_back(operations: &mut [Operation<'_>], mut read: &[u8]) {
+    for operation in operations {
+        if let Operation::Read(bytes) = operation
+            && let Some((these, others)) = read.split_at_checked(bytes.len())
+        {
+            bytes.copy_from_slice(these);
+            read = others;
+        }
+    }
+}
+
 impl RawBus {
     async fn opened<'a>(&self, open: &'a mut Option<BitaxeRaw>) -> Result<&'a mut BitaxeRaw, BusError> {
         match open {

@@ -165,13 +165,7 @@ impl I2cBus for BitaxeRaw {
         *request.get_mut(length).ok_or(ControllerError::Transaction)? = wanted as u8;
         let command = if length == 1 { I2C_READ } else { I2C_WRITE_READ };
         self.request(I2C, command, &request[..=length], answer).await?;
-        let mut rest = &*answer;
-        for operation in reads {
-            let Operation::Read(bytes) = operation else { continue };
-            let (these, others) = rest.split_at(bytes.len());
-            bytes.copy_from_slice(these);
-            rest = others;
-        }
+        super::give_back(reads, answer);
         Ok(())
     }
 }

@@ -134,16 +134,7 @@ fn give_back(operations: &mut [Operation<'_>], messages: Vec<Message>) {
         Message::Read(bytes) => Some(bytes),
         Message::Write(_) => None,
     });
-    let read: Vec<u8> = read.flatten().collect();
-    let mut rest = read.as_slice();
-    for operation in operations {
-        if let Operation::Read(bytes) = operation
-            && let Some((these, others)) = rest.split_at_checked(bytes.len())
-        {
-            bytes.copy_from_slice(these);
-            rest = others;
-        }
-    }
+    super::give_back(operations, &read.flatten().collect::<Vec<u8>>());
 }
 
 fn serve(mut bus: LinuxI2CBus, jobs: &Receiver<Job>) {

@@ -52,14 +52,7 @@ impl Simulated {
         }
         let nobody = |_| BusError::Device { error: Errno::NXIO.into() };
         let read = bus.transfer(address, &written, wanted).map_err(nobody)?;
-        let mut rest = read.as_slice();
-        for operation in operations {
-            if let Operation::Read(bytes) = operation {
-                let (these, others) = rest.split_at(bytes.len());
-                bytes.copy_from_slice(these);
-                rest = others;
-            }
-        }
+        super::give_back(operations, &read);
         Ok(())
     }
 
