@@ -108,7 +108,7 @@ impl Board {
             }
     }
 
-    /// Rail off, reset held, fans full, each read back. The rail comes first: without it nothing heats.
+    /// Rail off, reset held, fans full, each read back. Behind one controller the rail comes first, for without it nothing heats; a reset line of its own does not wait for the rail's bus.
     ///
     /// Every part is tried even when an earlier one failed, for they hang on different devices; except that a controller that does not answer at all is not asked again. `state` holds what was reached
     /// until then for a caller that breaks off.
@@ -126,17 +126,22 @@ impl Board {
             let _ = self.reset.set(true).await;
             return;
         }
+        let together = self.rail.as_ref().is_some_and(|rail| rail.is_behind(&self.bus));
+        if !together {
+            self.hold_reset(state).await;
+        }
         let off = match &mut self.rail {
             Some(rail) => rail.switch_off().await,
             None => Ok(()),
         };
         let silent = off.as_ref().is_err_and(BoardError::is_silence);
         let off = state.note("rail", off).is_some();
-        if silent {
-            return;
+        if together {
+            if silent {
+                return;
+            }
+            self.hold_reset(state).await;
         }
-        let held = self.reset.set(true).await;
-        state.reset_held = state.note("reset", held.map_err(BoardError::from)).is_some();
         state.fan_full = drive_full(&mut self.fans, state).await;
         if off {
             let fallen = match &mut self.rail {
@@ -145,6 +150,11 @@ impl Board {
             };
             state.rail_off = state.note("rail", fallen).is_some();
         }
+    }
+
+    async fn hold_reset(&mut self, state: &mut SafeState) {
+        let held = self.reset.set(true).await;
+        state.reset_held = state.note("reset", held.map_err(BoardError::from)).is_some();
     }
 
     /// Identities of the board, its fan controllers, sensors and regulator, and the regulator's limits. The rail stays off.

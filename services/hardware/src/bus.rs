@@ -165,6 +165,11 @@ impl Bus {
         }
     }
 
+    /// One controller answers for both: when it is silent for the one, it is for the other.
+    pub(crate) fn shares_controller(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Raw(one), Self::Raw(other)) if Rc::ptr_eq(one, other))
+    }
+
     async fn set_line(&self, line: u32, high: bool) -> Result<(), BusError> {
         match self {
             Self::Raw(raw) => {

@@ -159,13 +159,17 @@ impl<'a> Machine<'a> {
         .await
     }
 
-    /// The supply and all rails off, resets held, fans full. Boards at once, for each may have to wait for its own controller. A caller may break off: [`Machine::safe`] says how far it came.
+    /// The supply and all rails off, resets held, fans full. All at once, the supply's line first: each may have to wait for its own controller, and none for another's. A caller may break off: [`Machine::safe`] says how far it came.
     pub(crate) async fn make_safe(&mut self) {
         self.boards.iter_mut().for_each(|slot| slot.safe = SafeState::default());
         self.safe = SafeState::default();
-        make_shared_safe(&mut self.shared, &self.refusal, &mut self.safe).await;
         let hands_off = self.refusal.hands_off;
-        all(self.boards.iter_mut().map(|slot| Box::pin(slot.make_safe(hands_off))).collect()).await;
+        let boards = self.boards.iter_mut().map(|slot| Box::pin(slot.make_safe(hands_off))).collect();
+        tokio::join!(
+            biased;
+            make_shared_safe(&mut self.shared, &self.refusal, &mut self.safe),
+            all(boards),
+        );
     }
 
     /// What [`Machine::make_safe`] has reached.

@@ -1,6 +1,6 @@
 //! Buses and lines of a simulated machine in this process, in the place of the kernel's, for tests of whole machines.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use adit_simulator::{GpioPort, I2cPort};
 use embedded_hal_async::i2c::Operation;
@@ -12,10 +12,12 @@ thread_local! {
     static ATTACHED: RefCell<HashMap<String, Simulated>> = RefCell::default();
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Simulated {
     pub(crate) i2c: Option<I2cPort>,
     pub(crate) gpio: Option<GpioPort>,
+    /// No transaction ends before an adapter's owner gives it up.
+    pub(crate) hung: bool,
 }
 
 impl std::fmt::Debug for Simulated {
@@ -39,8 +41,12 @@ impl Simulated {
         address: u8,
         operations: &mut [Operation<'_>],
     ) -> Result<(), BusError> {
+        if self.hung {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            return Err(BusError::Slow { path: "simulated".into(), ms: 3000 });
+        }
         // As long as a real one takes, near enough; and others get their turn.
-        tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        tokio::time::sleep(Duration::from_micros(200)).await;
         let bus = self.i2c.as_ref().ok_or(BusError::NoI2c)?;
         let mut written = Vec::new();
         let mut wanted = 0;

@@ -16,6 +16,7 @@ use crate::{
     bus::{Claim, simulated},
     orders::{Limits, Orders},
     profile::Profile,
+    safe_state,
     status::Status,
     work_path::WorkPath,
 };
@@ -49,9 +50,12 @@ impl Farm {
         let config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
         let handle = Simulator::start_machine(&config).unwrap();
         for (number, name) in ["boards", "psu", "fans"].into_iter().enumerate() {
-            simulated::attach(name, simulated::Simulated { i2c: Some(handle.i2c(number)), gpio: None });
+            simulated::attach(
+                name,
+                simulated::Simulated { i2c: Some(handle.i2c(number)), ..Default::default() },
+            );
         }
-        simulated::attach("lines", simulated::Simulated { i2c: None, gpio: Some(handle.gpio()) });
+        simulated::attach("lines", simulated::Simulated { gpio: Some(handle.gpio()), ..Default::default() });
         let place = folder.path().display().to_string();
         let text = change(SHIPPED.replace("/tmp/adit/", &format!("{place}/")), &place);
         let profile = Profile::parse(&text).unwrap();
@@ -63,6 +67,19 @@ impl Farm {
             orders: Orders::new(Limits::of(&profile)),
             profile,
         }
+    }
+
+    /// Each board's rail is its dsPIC's.
+    fn behind_controllers() -> Self {
+        Self::with(&S19J_PRO_PIC, |text, folder| {
+            (0..3).fold(text, |text, board| {
+                let chain = format!("[board.chain]\nport = \"{folder}/chain-{board}\"");
+                assert!(text.contains(&chain), "{chain}");
+                let part = format!("dspic33 = {{ bus = \"boards\", address = 0x2{board}, firmware = 0x89, heartbeat_ms = 1000 }}");
+                let rail = format!("[board.rail]\nvolts = 13.5\nmin_volts = 12.0\nmax_volts = 14.5\nrise_ms = 5000\npart = {{ {part} }}\n");
+                text.replace(&chain, &format!("{rail}\n{chain}"))
+            })
+        })
     }
 
     /// Drives the machine while `story` goes on, then makes it safe.
@@ -221,20 +238,7 @@ async fn a_board_of_another_kind_and_one_that_is_not_there_get_no_power_and_the_
 
 #[tokio::test]
 async fn boards_behind_their_controllers_hash_and_one_without_a_program_is_left_alone() {
-    let mut changes = Vec::new();
-    for board in 0..3 {
-        let chain = format!("[board.chain]\nport = \"{{}}/chain-{board}\"");
-        changes.push((chain, board));
-    }
-    let farm = Farm::with(&S19J_PRO_PIC, |text, folder| {
-        changes.iter().fold(text, |text, (chain, board)| {
-            let chain = chain.replace("{}", folder);
-            assert!(text.contains(&chain), "{chain}");
-            let part = format!("dspic33 = {{ bus = \"boards\", address = 0x2{board}, firmware = 0x89, heartbeat_ms = 1000 }}");
-            let rail = format!("[board.rail]\nvolts = 13.5\nmin_volts = 12.0\nmax_volts = 14.5\nrise_ms = 5000\npart = {{ {part} }}\n");
-            text.replace(&chain, &format!("{rail}\n{chain}"))
-        })
-    });
+    let farm = Farm::behind_controllers();
     farm.handle.fault_on(2, Broken::RailControllerBlank(true)).unwrap();
     farm.run(async {
         farm.hashing(&[0, 1]).await;
@@ -246,4 +250,27 @@ async fn boards_behind_their_controllers_hash_and_one_without_a_program_is_left_
         assert!(farm.is_hashing(0) && farm.is_hashing(1), "{:#?}", farm.told());
     })
     .await;
+}
+
+/// As an I²C adapter does whose clock is held down.
+fn hang(bus: &str) {
+    simulated::attach(bus, simulated::Simulated { hung: true, ..Default::default() });
+}
+
+#[tokio::test]
+async fn fans_that_hang_keep_no_board_from_its_safe_state() {
+    let farm = Farm::new(&S19J_PRO, &[]);
+    hang("fans");
+    let state = safe_state::run(&farm.profile).await;
+    assert!(state.rail_off && state.reset_held && !state.fan_full, "{state:?}");
+}
+
+#[tokio::test]
+async fn controllers_that_hang_keep_no_reset_from_being_held() {
+    let farm = Farm::behind_controllers();
+    hang("boards");
+    let state = safe_state::run(&farm.profile).await;
+    assert!(!state.rail_off && state.reset_held, "{state:?}");
+    let truth = farm.handle.state();
+    assert!(truth.boards.iter().all(|board| board.reset) && !truth.psu.unwrap().on);
 }

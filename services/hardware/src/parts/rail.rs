@@ -69,6 +69,14 @@ impl Rail {
         }
     }
 
+    /// It is reached through the controller that `bus` is.
+    pub(crate) fn is_behind(&self, bus: &Bus) -> bool {
+        match &self.regulator {
+            Regulator::Tps546d24a(own, _) | Regulator::Dspic33(own, _) => own.shares_controller(bus),
+            Regulator::Undriven(_) => false,
+        }
+    }
+
     /// Off at once. Needs no earlier call to have come through.
     pub(crate) async fn switch_off(&mut self) -> Result<(), BoardError> {
         match &mut self.regulator {
