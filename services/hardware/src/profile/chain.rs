@@ -91,7 +91,8 @@ impl ChainProfile {
     /// Time between two jobs of four midstates.
     pub fn job_interval(&self) -> Duration {
         let midstates = adit_asic::MOST_MIDSTATES as u32;
-        let search = || self.chip().midstates_us(self.chips, midstates, kilohertz(self.mhz)) * 9 / 10;
+        let search =
+            || self.chip().midstates_us(self.chips, midstates, KiloHertz::from_mhz(self.mhz)) * 9 / 10;
         Duration::from_micros(self.job_interval_us.map_or_else(search, u64::from))
     }
 
@@ -105,16 +106,11 @@ impl ChainProfile {
             baud: self.new_baud(),
             chip_gap_ms: self.chip_gap_ms,
             ramp: init::Ramp {
-                start: kilohertz(self.ramp.start_mhz),
-                step: kilohertz(self.ramp.step_mhz),
+                start: KiloHertz::from_mhz(self.ramp.start_mhz),
+                step: KiloHertz::from_mhz(self.ramp.step_mhz),
                 step_ms: self.ramp.step_ms,
-                target: kilohertz(self.mhz),
+                target: KiloHertz::from_mhz(self.mhz),
             },
         }
     }
-}
-
-/// MHz of a profile, to the nearest kHz; negative and absurd values saturate and are refused by the checks.
-fn kilohertz(mhz: f64) -> KiloHertz {
-    KiloHertz((mhz * 1000.0).round() as u32)
 }
