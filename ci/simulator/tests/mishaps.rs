@@ -7,7 +7,7 @@ use adit_simulator::{BENCH_PARTS, BITAXE_SUPRA, Fault, FaultError, S9, S19J_PRO,
 use proptest::prelude::*;
 use std::io::{BufRead, BufReader, Write};
 use support::whole::{SET_13_5, Whole};
-use support::{SILENCE, bytes, connect, hear, listen};
+use support::{SILENCE, bytes, connect, hear, ids, listen};
 
 #[test]
 fn a_fault_of_one_board_leaves_the_others_alone() {
@@ -127,13 +127,11 @@ fn noise_garbles_and_lost_bytes_are_missing_both_ways() {
     whole.line("reset-0", true);
     whole.until("rail", |state| state.boards[0].rail.on);
     let mut chain = whole.chain(0);
-    chain.write_all(&bytes(support::READ_ID)).unwrap();
-    let good = hear(&mut chain, 126 * 9);
+    let good = ids(&mut chain, 126);
     let mut ask = || {
         chain.write_all(&bytes(support::READ_ID)).unwrap();
         listen(&mut chain, SILENCE)
     };
-    assert_eq!(good.len(), 126 * 9);
     whole.handle.fault(Fault::FlipCommandBits(7));
     assert!(ask().is_empty(), "nobody understood");
     assert!(whole.handle.state().chain.crc_errors + whole.handle.state().chain.protocol_errors > 0);

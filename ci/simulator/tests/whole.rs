@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 use support::whole::{SET_13_5, Whole, config};
-use support::{bytes, hear, takes};
+use support::{bytes, hear, ids, takes};
 
 #[test]
 fn an_s19j_pro_comes_up_over_its_supply_and_each_of_its_chains_answers() {
@@ -30,9 +30,7 @@ fn an_s19j_pro_comes_up_over_its_supply_and_each_of_its_chains_answers() {
     for board in 0..3 {
         let mut chain = whole.chain(board);
         whole.line(&format!("reset-{board}"), true);
-        chain.write_all(&bytes(support::READ_ID)).unwrap();
-        let heard = hear(&mut chain, 126 * 9);
-        assert_eq!(heard.len(), 126 * 9, "board {board}");
+        let heard = ids(&mut chain, 126);
         assert_eq!(heard[..9], bytes("AA 55 13 62 03 00 00 00 0D"));
     }
     assert!(whole.happened(2, |event| *event == Event::Rail { on: true }));

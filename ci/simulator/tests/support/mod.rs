@@ -152,6 +152,17 @@ pub fn hear(stream: &mut UnixStream, least: usize) -> Vec<u8> {
     heard
 }
 
+/// What so many chips say to [`READ_ID`]. More than some hundred answers do not fit into a socket, and what a host does not take
+/// within 200 ms is lost: asked again while another program held this one up for so long.
+pub fn ids(stream: &mut UnixStream, chips: usize) -> Vec<u8> {
+    let ask = |_| {
+        stream.write_all(&bytes(READ_ID)).unwrap();
+        let first = hear_until(stream, |heard| !heard.is_empty());
+        [first, listen(stream, SILENCE)].concat()
+    };
+    (0..20).map(ask).find(|heard| heard.len() == 9 * chips).unwrap()
+}
+
 /// What comes until it is enough.
 pub fn hear_until(stream: &mut UnixStream, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let (start, mut heard) = (Instant::now(), Vec::new());
