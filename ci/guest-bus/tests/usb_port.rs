@@ -118,7 +118,15 @@ fn what_was_plugged_in_before_qemu_came_appears_when_it_comes_each_time() {
         let mut heard = [0; 2];
         firmware.read_exact(&mut heard).unwrap();
         assert_eq!(heard, [8, 9]);
+        qemu.ask_for_bytes(6, 0x82); // and is left without an answer
+        qemu.send(BULK, 7, &[0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(qemu.hear().1, 7);
     }
+    let mut qemu = Qemu::connect(port.path());
+    qemu.appears();
+    firmware.write_all(&[7]).unwrap();
+    qemu.ask_for_bytes(8, 0x82);
+    assert_eq!(qemu.hear(), (BULK, 8, vec![0x82, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7]));
 }
 
 #[test]

@@ -113,7 +113,7 @@ async fn smoke() -> Result<()> {
     let judged = |measured: Result<Measured>| show(&measured?, &output);
     let shown = [
         hash(),
-        judged(hardware::measure(40, 1)),
+        judged(hardware::measure(40, 3)),
         judged(latency::measure(40, 3).await),
         judged(size::measure(false)),
         judged(memory::measure(Duration::ZERO).await),

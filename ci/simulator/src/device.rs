@@ -8,6 +8,7 @@ pub(crate) mod eeprom;
 pub(crate) mod emc2101;
 pub(crate) mod emc2305;
 mod frame;
+mod heartbeat;
 pub(crate) mod ina260;
 mod linear11;
 pub(crate) mod lm75;

@@ -101,7 +101,7 @@ impl Machine {
             }),
         );
         let mut lines = Lines::default();
-        for line in model.lines {
+        for line in model.lines() {
             let machine_drives = matches!(line.role, Role::Plug(_) | Role::Button);
             let driver = if machine_drives { Driver::Machine } else { Driver::Host };
             let number = lines.add(line.name, driver, line.pull);
@@ -109,15 +109,14 @@ impl Machine {
                 lines.drive(number, Some(true));
             }
         }
-        let line_of = |role: Role| model.lines.iter().position(|line| line.role == role);
         let seats = (0..model.boards)
             .map(|board| Seat {
                 board: Board::new(&model.board, AMBIENT_CELSIUS, lottery.then(|| random.next())),
                 rail_volts: 0.0,
                 commanded_volts: 0.0,
                 target_volts: 0.0,
-                reset_line: line_of(Role::Reset(board)).expect("every board has a reset line"),
-                plug_line: line_of(Role::Plug(board)),
+                reset_line: model.line(Role::Reset(board)).expect("every board has a reset line"),
+                plug_line: model.line(Role::Plug(board)),
                 released: 0.0,
             })
             .collect();
@@ -151,7 +150,7 @@ impl Machine {
     }
 
     fn line_level(&self, role: Role) -> Option<bool> {
-        self.lines.level(self.model.lines.iter().position(|line| line.role == role)?)
+        self.lines.level(self.model.line(role)?)
     }
 
     /// Lets `seconds` pass. `load`: what chip `chip` of board `board` does.

@@ -105,7 +105,7 @@ fn random_bytes_on_both_ports_do_not_stop_the_machine() {
     bench.ask_board("07 00 00 00 06 00 00");
     bench.ask_board("07 00 00 00 06 00 01");
     bench.send(READ_ID);
-    let heard = bench.listen(Duration::from_millis(300));
+    let heard = bench.hear(9);
     assert_eq!(heard.len(), 9, "{heard:02x?}");
     assert_eq!(heard[..8], bytes("AA55 13700000 0000"));
     let chain = bench.handle.state().chain;

@@ -6,8 +6,8 @@ mod support;
 use adit_simulator::{BENCH_PARTS, BITAXE_SUPRA, Fault, FaultError, S9, S19J_PRO, S19J_PRO_PIC, S21};
 use proptest::prelude::*;
 use std::io::{BufRead, BufReader, Write};
-use support::whole::{SET_13_5, SILENCE, Whole};
-use support::{bytes, connect, listen};
+use support::whole::{SET_13_5, Whole};
+use support::{SILENCE, bytes, connect, hear, ids, listen};
 
 #[test]
 fn a_fault_of_one_board_leaves_the_others_alone() {
@@ -24,12 +24,12 @@ fn a_fault_of_one_board_leaves_the_others_alone() {
     assert_eq!(chips, [108, 108, 40]);
     let mut chain = whole.chain(2);
     chain.write_all(&bytes(support::READ_ID)).unwrap();
-    assert_eq!(listen(&mut chain, SILENCE).len(), 40 * 9);
+    assert_eq!(hear(&mut chain, 40 * 9).len(), 40 * 9);
 
     whole.handle.fault_on(2, Fault::DeadChip(None)).unwrap();
     whole.handle.fault_on(2, Fault::DeafChip(Some(40))).unwrap();
     chain.write_all(&bytes(support::READ_ID)).unwrap();
-    assert_eq!(listen(&mut chain, SILENCE).len(), 107 * 9);
+    assert_eq!(hear(&mut chain, 107 * 9).len(), 107 * 9);
 
     let bus = whole.handle.i2c(0);
     let gpio = whole.handle.gpio();
@@ -127,12 +127,11 @@ fn noise_garbles_and_lost_bytes_are_missing_both_ways() {
     whole.line("reset-0", true);
     whole.until("rail", |state| state.boards[0].rail.on);
     let mut chain = whole.chain(0);
+    let good = ids(&mut chain, 126);
     let mut ask = || {
         chain.write_all(&bytes(support::READ_ID)).unwrap();
         listen(&mut chain, SILENCE)
     };
-    let good = ask();
-    assert_eq!(good.len(), 126 * 9);
     whole.handle.fault(Fault::FlipCommandBits(7));
     assert!(ask().is_empty(), "nobody understood");
     assert!(whole.handle.state().chain.crc_errors + whole.handle.state().chain.protocol_errors > 0);
@@ -157,7 +156,7 @@ fn a_chip_that_takes_no_address_answers_with_zero() {
     let mut chain = whole.chain(0);
     chain.write_all(&bytes("55AA5305000003 55AA400500001C 55AA4005020001 55AA4005040003")).unwrap();
     chain.write_all(&bytes(support::READ_ID)).unwrap();
-    let heard = listen(&mut chain, SILENCE);
+    let heard = hear(&mut chain, 3 * 9);
     let addresses: Vec<u8> = heard.chunks_exact(9).map(|frame| frame[6]).collect();
     assert_eq!(addresses, [0, 0, 4]);
 }

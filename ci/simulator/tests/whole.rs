@@ -7,8 +7,8 @@ use adit_simulator::{BITAXE_SUPRA, Endpoint, Event, OpenError, S9, S19J_PRO, S19
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use support::whole::{SET_13_5, SILENCE, Whole, config};
-use support::{bytes, listen};
+use support::whole::{SET_13_5, Whole, config};
+use support::{bytes, hear, ids, takes};
 
 #[test]
 fn an_s19j_pro_comes_up_over_its_supply_and_each_of_its_chains_answers() {
@@ -30,9 +30,7 @@ fn an_s19j_pro_comes_up_over_its_supply_and_each_of_its_chains_answers() {
     for board in 0..3 {
         let mut chain = whole.chain(board);
         whole.line(&format!("reset-{board}"), true);
-        chain.write_all(&bytes(support::READ_ID)).unwrap();
-        let heard = listen(&mut chain, SILENCE);
-        assert_eq!(heard.len(), 126 * 9, "board {board}");
+        let heard = ids(&mut chain, 126);
         assert_eq!(heard[..9], bytes("AA 55 13 62 03 00 00 00 0D"));
     }
     assert!(whole.happened(2, |event| *event == Event::Rail { on: true }));
@@ -62,13 +60,12 @@ fn a_pic_lets_its_board_on_and_cuts_it_without_a_heartbeat() {
         |frame: &str| bytes(frame).iter().for_each(|byte| drop(bus.transfer(0x21, &[*byte], 0).unwrap()));
     tell("55 AA 04 06 00 0A");
     std::thread::sleep(Duration::from_millis(300));
+    let before = Instant::now();
     tell("55 AA 05 15 01 00 1B");
-    let began = Instant::now();
+    let told = (before, Instant::now());
     let state = whole.until("rail of board 1", |state| state.boards[1].rail.on);
     assert!(!state.boards[0].rail.on && !state.boards[2].rail.on, "nobody enabled these");
-    whole.until("cut", |state| !state.boards[1].rail.on);
-    let took = began.elapsed().as_secs_f64();
-    assert!((9.5..11.5).contains(&took), "{took}");
+    takes(&whole.handle, told, 9.5..11.5, |state| !state.boards[1].rail.on);
     assert!(whole.happened(1, |event| *event == Event::RailCut { why: "heartbeat".into() }));
 }
 
@@ -120,7 +117,7 @@ fn the_thermometer_of_an_s9_board_is_read_through_its_62nd_chip() {
     let ask = |chain: &mut UnixStream, i2c: u32| {
         chain.write_all(&bare(0x48, &[&[address, 0x20][..], &i2c.to_be_bytes()].concat())).unwrap();
         chain.write_all(&bare(0x44, &[address, 0x20])).unwrap();
-        let heard = listen(chain, SILENCE);
+        let heard = hear(chain, 7);
         u32::from_be_bytes(heard[..4].try_into().unwrap())
     };
     let maker = 1 << 24 | 0x98 << 16 | 0xFE << 8;

@@ -9,8 +9,10 @@ use super::{
 
 /// Transfers of one port and direction that may wait; Linux's cdc_acm keeps 16.
 const MOST_WAITING: usize = 256;
-/// Bytes on their way from the guest to the firmware before the guest has to wait.
+/// Bytes on their way from the guest to the firmware before the guest has to wait, and in transfers that wait behind them: more
+/// than Linux's transfers have together.
 const MOST_BYTES: usize = 64 * 1024;
+const MOST_WAITING_BYTES: usize = 4 << 20;
 
 /// What the guest set a serial port to (CDC PSTN, 6.3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +147,7 @@ impl Acm {
     }
 
     /// The guest knows that its transfers are gone.
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.configuration = 0;
         self.ports.iter_mut().for_each(|port| *port = Port::default());
     }
@@ -186,7 +188,7 @@ impl Acm {
                 port.reads.push_back(transfer);
                 port.serve_reads(out);
             }
-            (_, Some(port)) if self.ports[port].writes.len() < MOST_WAITING => {
+            (_, Some(port)) if self.ports[port].has_room() => {
                 let port = &mut self.ports[port];
                 port.writes.push_back(transfer);
                 port.accept_writes(out);
@@ -232,6 +234,12 @@ impl Port {
             (0x21, 0x23) => Ok(vec![]),
             _ => Err(Status::Stall),
         }
+    }
+
+    /// For one more transfer from the guest.
+    fn has_room(&self) -> bool {
+        let bytes: usize = self.writes.iter().map(|waiting| waiting.data.len()).sum();
+        self.writes.len() < MOST_WAITING && bytes < MOST_WAITING_BYTES
     }
 
     fn serve_reads(&mut self, out: &mut Encoder) {
@@ -357,6 +365,15 @@ mod tests {
         assert_eq!(ask(&mut device, 1, bulk(0x86, 1, &[])), answer(1, 0x86, Status::Stall, 0, &[]));
         (0..MOST_WAITING).for_each(|_| drop(ask(&mut device, 1, bulk(0x82, 1, &[]))));
         assert_eq!(ask(&mut device, 2, bulk(0x82, 1, &[])), answer(2, 0x82, Status::Stall, 0, &[]));
+    }
+
+    #[test]
+    fn few_transfers_of_many_bytes_are_a_crowd_too() {
+        let mut device = device();
+        let much = vec![9; 1 << 20];
+        // The first is taken, four wait.
+        (0..5).for_each(|_| drop(ask(&mut device, 1, bulk(0x02, 1 << 20, &much))));
+        assert_eq!(ask(&mut device, 2, bulk(0x02, 1, &[8])), answer(2, 0x02, Status::Stall, 0, &[]));
     }
 
     fn any_request() -> impl Strategy<Value = Request> {

@@ -203,6 +203,10 @@ impl Server {
 
     fn talk(&self, stream: UnixStream) -> Result<(), Ended> {
         stream.set_nonblocking(true)?;
+        if let Some(plugged) = &mut lock(&self.shared).plugged {
+            // What the QEMU before this one waited for, nobody waits for any more.
+            plugged.acm.reset();
+        }
         let mut talk =
             Talk { stream, decoder: Decoder::default(), out: Encoder::default(), told: Told::Empty };
         talk.out.hello();

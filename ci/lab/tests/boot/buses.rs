@@ -223,12 +223,12 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
         (heard, chips)
     });
     assert_eq!(ask(&order).await, format!("ok {}", hex(&much)));
-    let (heard, _silent) = answering.join().unwrap();
+    let (heard, mut silent) = answering.join().unwrap();
     assert_eq!(heard, question);
 
-    // Pulled out while somebody waits for an answer.
+    // Pulled out while somebody waits for an answer: once the question is here.
     let pull = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::task::spawn_blocking(move || silent.read_exact(&mut [0])).await.unwrap().unwrap();
         rig.ports.usb[0].unplug();
     };
     let (answer, ()) = tokio::join!(rig.agent("tty ttyACM1 1000000 00 1"), pull);

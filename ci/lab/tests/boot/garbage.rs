@@ -2,16 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use adit_lab::{
-    console::Event,
-    qemu::Said,
-    site::{Backend, Effort, Rig},
-};
+use adit_lab::qemu::Said;
 use adit_pool::Fault as PoolFault;
 use adit_simulator::Fault as ChipFault;
-use adit_slots::Slot;
 
-use crate::support::{BOOT, Disk, copies, release, state};
+use crate::support::{BOOT, accepted_more, mining_unit, release};
 
 /// What a unit says once of each kind of nonsense, and counts from then on.
 const ONCE: [&str; 2] = ["further ones are only counted", "more of this kind are only counted"];
@@ -20,28 +15,9 @@ fn complaint(said: &Said) -> Option<String> {
     ONCE.iter().any(|once| said.line.contains(once)).then(|| said.line.clone())
 }
 
-/// Shares accepted by the unit's own count, the first time it is more than `than`.
-async fn accepted_more(rig: &Rig, cursor: usize, than: u64) -> (u64, usize) {
-    rig.unit
-        .wait_event(cursor, BOOT * 2, "another accepted share", |event| match event {
-            Event::Hashing { accepted, .. } if *accepted > than => Some(*accepted),
-            _ => None,
-        })
-        .await
-        .unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn corrupt_answers_and_lines_that_are_no_json_are_said_once_a_kind_and_survived() {
-    let images = release();
-    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
-    let disk = Disk::new(
-        images,
-        [&images.slot, &images.slot],
-        copies(state(Slot::A, 3, 3)),
-        Some(&backend.unit_config()),
-    );
-    let rig = disk.boot(images);
+    let (_disk, backend, rig) = mining_unit(release()).await;
     let (before, cursor) = accepted_more(&rig, 0, 0).await;
 
     backend.pool.fault(PoolFault::Garbage { count: 20 });

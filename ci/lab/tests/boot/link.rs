@@ -2,27 +2,16 @@
 
 use std::time::Duration;
 
-use adit_lab::{console::Event, qemu::Said, site::Rig, truth};
+use adit_lab::{qemu::Said, site::Rig, truth};
 use adit_simulator::Event as Truth;
 
-use crate::support::{BOOT, mining_unit, release};
+use crate::support::{BOOT, accepted_more, mining_unit, release};
 
 /// The cursor behind the first line from `cursor` on that has `text` in it.
 async fn says(rig: &Rig, cursor: usize, text: &str) -> usize {
     let found = |said: &Said| said.line.contains(text).then_some(());
     let ((), cursor) = rig.unit.wait_from(cursor, BOOT, text, found).await.unwrap();
     cursor
-}
-
-/// Shares accepted by the unit's own count, the first time it is more than `than`.
-async fn accepted_more(rig: &Rig, cursor: usize, than: u64) -> (u64, usize) {
-    rig.unit
-        .wait_event(cursor, BOOT * 2, "another accepted share", |event| match event {
-            Event::Hashing { accepted, .. } if *accepted > than => Some(*accepted),
-            _ => None,
-        })
-        .await
-        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

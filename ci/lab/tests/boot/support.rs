@@ -186,6 +186,17 @@ pub(crate) async fn mining_unit(images: &Images) -> (Disk, Backend, Rig) {
     (disk, backend, rig)
 }
 
+/// Shares accepted by the unit's own count, the first time it is more than `than`.
+pub(crate) async fn accepted_more(rig: &Rig, cursor: usize, than: u64) -> (u64, usize) {
+    rig.unit
+        .wait_event(cursor, BOOT * 2, "another accepted share", |event| match event {
+            Event::Hashing { accepted, .. } if *accepted > than => Some(*accepted),
+            _ => None,
+        })
+        .await
+        .unwrap()
+}
+
 /// Waits until the pool has accepted more than `than` shares.
 pub(crate) async fn shares(backend: &Backend, rig: &Rig, than: u64, limit: Duration) {
     let deadline = Instant::now() + limit;

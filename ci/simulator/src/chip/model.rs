@@ -162,7 +162,6 @@ pub const BM1370: Model = Model {
 pub const BM1366: Model = Model {
     name: "BM1366",
     id: 0x1366,
-    id_extra: 0x00,
     cores: 112,
     sub_cores: 8,
     small_cores: 894,
@@ -170,34 +169,22 @@ pub const BM1366: Model = Model {
     job_id_shift: 0,
     job_id_mask: 0xF8,
     pll: PllLimits { feedback: (144, 235), vco_mhz: (1800.0, 3200.0), encoding: PllEncoding::Bm1362 },
-    pll_register: reg::PLL,
-    ticket_register: reg::TICKET_MASK,
-    baud_register: reg::UART_BAUD,
-    nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x05, cores_released: 0x0000_01F0, report_quarters: false },
-    thermometer: false,
-    registers: REGISTERS,
+    ..BM1370
 };
 
 /// Antminer S21 and T21, Bitaxe Supra.
 pub const BM1368: Model = Model {
     name: "BM1368",
     id: 0x1368,
-    id_extra: 0x00,
     cores: 80,
     sub_cores: 16,
     small_cores: 1276,
     nonce_space: NonceSpace::Address,
-    job_id_shift: 1,
-    job_id_mask: 0xF0,
     pll: PllLimits { feedback: (144, 235), vco_mhz: (1800.0, 3200.0), encoding: PllEncoding::Bm1362 },
-    pll_register: reg::PLL,
-    ticket_register: reg::TICKET_MASK,
-    baud_register: reg::UART_BAUD,
-    nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x0B, cores_released: 0x0000_01F0, report_quarters: false },
     thermometer: true,
-    registers: REGISTERS,
+    ..BM1370
 };
 
 /// Antminer S19j Pro.
@@ -212,12 +199,7 @@ pub const BM1362: Model = Model {
     job_id_shift: 0,
     job_id_mask: 0xF8,
     pll: PllLimits { feedback: (16, 250), vco_mhz: (2000.0, 3200.0), encoding: PllEncoding::Bm1362 },
-    pll_register: reg::PLL,
-    ticket_register: reg::TICKET_MASK,
-    baud_register: reg::UART_BAUD,
-    nonce: NonceLayout::BM1362,
     family: Family::Bm1362 { clock_select: 0x05, cores_released: 0x0000_0002, report_quarters: false },
-    thermometer: false,
     registers: &[
         (0x00, 0),
         (0x04, 0),
@@ -236,4 +218,5 @@ pub const BM1362: Model = Model {
         (0xA4, 0),
         (0xA8, 0x0000_0000),
     ],
+    ..BM1370
 };

@@ -3,6 +3,7 @@
 //! skot's amlogic-cb-tools (facts only); what is assumed: `docs/simulator.md`.
 
 use super::frame::{Answer, Collector, Order, Step};
+use super::heartbeat::Heartbeat;
 use super::{Device, Nak, left_justified, padded};
 use crate::events::Event;
 
@@ -15,8 +16,6 @@ const THINKS_SECONDS: f64 = 0.02;
 const SENSORS: [u8; 4] = [0x48, 0x49, 0x4A, 0x4B];
 /// It lives on what it switches; below this it does not.
 const NEEDS_VOLTS: f64 = 6.0;
-/// Without a heartbeat for so long the rail is cut.
-const HEARTBEAT_SECONDS: f64 = 10.0;
 
 pub(crate) struct DsPic {
     collector: Collector,
@@ -24,8 +23,7 @@ pub(crate) struct DsPic {
     /// Runs its program; before that it hears nothing but the jump there.
     running: bool,
     starting: Option<f64>,
-    enabled: bool,
-    silent: f64,
+    rail: Heartbeat,
     beats: u8,
     volts: f64,
     /// What the sensors say; none: that one is silent.
@@ -45,8 +43,7 @@ impl DsPic {
             answer: Answer::default(),
             running: false,
             starting: None,
-            enabled: false,
-            silent: 0.0,
+            rail: Heartbeat::default(),
             beats: 0,
             volts: 0.0,
             celsius: [None; SENSORS.len()],
@@ -59,7 +56,7 @@ impl DsPic {
 
     /// Lets the supply through.
     pub(crate) fn enabled(&self) -> bool {
-        self.enabled && !self.blank
+        self.rail.on() && !self.blank
     }
 
     /// The supply before its switch, the rail behind it, and the sensors. Without supply it forgets everything.
@@ -94,16 +91,17 @@ impl DsPic {
             _ if !self.running => None,
             (0x06, []) => Some(vec![1]),
             (0x07, []) => {
-                (self.running, self.enabled) = (false, false);
+                self.running = false;
+                self.rail.switch(false);
                 Some(vec![1])
             }
             (0x15, &[on @ (0 | 1)]) => {
-                (self.enabled, self.silent) = (on == 1, 0.0);
+                self.rail.switch(on == 1);
                 Some(vec![1])
             }
             (0x16, []) => {
                 if !self.deaf {
-                    self.silent = 0.0;
+                    self.rail.beat();
                 }
                 self.beats = self.beats.wrapping_add(1);
                 Some(vec![1, self.beats])
@@ -157,13 +155,7 @@ impl Device for DsPic {
             self.starting = (left > seconds).then_some(left - seconds);
             self.running |= self.starting.is_none();
         }
-        if self.enabled {
-            self.silent += seconds;
-            if self.silent >= HEARTBEAT_SECONDS {
-                self.enabled = false;
-                self.happened.push(Event::RailCut { why: "heartbeat".into() });
-            }
-        }
+        self.happened.extend(self.rail.advance(seconds));
     }
 
     fn happened(&mut self) -> Option<Event> {

@@ -2,12 +2,12 @@
 //! the voltage's code: Braiins' driver for it (facts only). No checksums: a byte out of place locks its parser up until
 //! sixteen zeros have come.
 
+use super::heartbeat::Heartbeat;
 use super::{Device, Nak, padded};
 use crate::events::Event;
 use std::collections::VecDeque;
 
 const FIRMWARE: u8 = 0x03;
-const HEARTBEAT_SECONDS: f64 = 10.0;
 const RESET_SECONDS: f64 = 0.5;
 /// volts = (first − code) / second; codes 6 (9.4 V) to 254 (7.95 V).
 const CODE: (f64, f64) = (1_608.420_446, 170.423_497);
@@ -24,8 +24,7 @@ pub(crate) struct Pic16 {
     running: bool,
     resetting: f64,
     code: u8,
-    enabled: bool,
-    silent: f64,
+    rail: Heartbeat,
     flash: u16,
     happened: Vec<Event>,
     /// Fault: heartbeats are not heard.
@@ -42,8 +41,7 @@ impl Pic16 {
             running: false,
             resetting: 0.0,
             code: FIRST_CODE,
-            enabled: false,
-            silent: 0.0,
+            rail: Heartbeat::default(),
             flash: 0,
             happened: Vec::new(),
             deaf: false,
@@ -55,7 +53,7 @@ impl Pic16 {
     }
 
     pub(crate) fn target_volts(&self) -> f64 {
-        if self.enabled { self.commanded_volts() } else { 0.0 }
+        if self.rail.on() { self.commanded_volts() } else { 0.0 }
     }
 
     /// Bytes of data that follow a command; none: there is no such command.
@@ -74,7 +72,8 @@ impl Pic16 {
         match (command, data) {
             (0x06, _) => self.running = true,
             (0x07, _) => {
-                (self.running, self.enabled, self.resetting) = (false, false, RESET_SECONDS);
+                (self.running, self.resetting) = (false, RESET_SECONDS);
+                self.rail.switch(false);
             }
             (0x01, &[high, low]) => self.flash = u16::from_be_bytes([high, low]),
             (0x03, _) => {
@@ -93,8 +92,8 @@ impl Pic16 {
             }
             _ if !self.running => {}
             (0x10, &[code]) if code >= FIRST_CODE => self.code = code,
-            (0x15, &[on]) => (self.enabled, self.silent) = (on == 1, 0.0),
-            (0x16, _) if !self.deaf => self.silent = 0.0,
+            (0x15, &[on]) => self.rail.switch(on == 1),
+            (0x16, _) if !self.deaf => self.rail.beat(),
             (0x17, _) => self.answer.push_back(FIRMWARE),
             (0x18, _) => self.answer.push_back(self.code),
             _ => {}
@@ -145,13 +144,7 @@ impl Device for Pic16 {
 
     fn advance(&mut self, seconds: f64) {
         self.resetting = (self.resetting - seconds).max(0.0);
-        if self.enabled {
-            self.silent += seconds;
-            if self.silent >= HEARTBEAT_SECONDS {
-                self.enabled = false;
-                self.happened.push(Event::RailCut { why: "heartbeat".into() });
-            }
-        }
+        self.happened.extend(self.rail.advance(seconds));
     }
 
     fn happened(&mut self) -> Option<Event> {

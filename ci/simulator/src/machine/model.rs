@@ -27,14 +27,26 @@ pub struct MachineModel {
     pub(crate) air: Airflow,
     /// Control board, at the supply's output.
     pub(crate) standing_watts: f64,
-    pub(crate) parts: &'static [Place],
-    pub(crate) lines: &'static [LineModel],
+    /// In groups that machines share; so are the lines, which are numbered as they stand here.
+    pub(crate) parts: &'static [&'static [Place]],
+    pub(crate) lines: &'static [&'static [LineModel]],
     /// Chip and address of a TMP451 on a chip's own I²C, which feels the board's outlet and that chip.
     pub(crate) behind_chip: Option<(usize, u8)>,
     /// What is written into each board's EEPROM.
     pub(crate) identity: Option<&'static str>,
     pub(crate) stock: Stock,
     pub(crate) published: Published,
+}
+
+impl MachineModel {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &LineModel> {
+        self.lines.iter().copied().flatten()
+    }
+
+    /// The number of the line that does this.
+    pub(crate) fn line(&self, role: Role) -> Option<usize> {
+        self.lines().position(|line| line.role == role)
+    }
 }
 
 /// What a board's rail comes from.

@@ -164,14 +164,14 @@ impl Sensor {
 
 /// All buses with their parts, and the temperatures that these measure.
 pub(crate) fn build(
-    places: &[Place],
+    places: &[&[Place]],
     buses: usize,
     eeproms: impl Fn(usize) -> [u8; SIZE],
     curve: Curve,
 ) -> (Vec<I2cBus<Part>>, Vec<Sensor>) {
     let mut built: Vec<I2cBus<Part>> = (0..buses.max(1)).map(|_| I2cBus { parts: Vec::new() }).collect();
     let mut sensors = Vec::new();
-    for &Place { bus, address, part: model } in places {
+    for &Place { bus, address, part: model } in places.iter().copied().flatten() {
         let part = Part {
             model,
             chip: model.build(eeproms(model.board().unwrap_or(0)), curve),

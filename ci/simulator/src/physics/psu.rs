@@ -47,13 +47,12 @@ pub(crate) struct Output {
     /// Before the output resistance.
     pub(crate) unloaded_volts: f64,
     pub(crate) watts: f64,
-    pub(crate) input_watts: f64,
     pub(crate) celsius: f64,
 }
 
 impl Output {
     pub(crate) fn new(ambient: f64) -> Self {
-        Self { volts: 0.0, unloaded_volts: 0.0, watts: 0.0, input_watts: 0.0, celsius: ambient }
+        Self { volts: 0.0, unloaded_volts: 0.0, watts: 0.0, celsius: ambient }
     }
 
     /// Lets `seconds` pass with a load that takes `amperes`. Returns why it must switch off, if it must.
@@ -70,7 +69,6 @@ impl Output {
         self.unloaded_volts += (target_volts - self.unloaded_volts).clamp(-10.0 * step, step);
         self.volts = (self.unloaded_volts - amperes * supply.ohms).max(0.0);
         self.watts = self.volts * amperes;
-        self.input_watts = self.watts + supply.loss_watts(self.watts);
         let inside = ambient + supply.kelvin_per_watt * supply.loss_watts(self.watts);
         self.celsius = approach(self.celsius, inside, seconds, INSIDE_SECONDS);
         if self.watts > supply.trip_load * supply.rated_watts {

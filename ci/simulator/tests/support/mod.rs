@@ -5,9 +5,15 @@ pub mod whole;
 
 use adit_simulator::{Config, Endpoint, Event, Handle, Record, Simulator, State};
 use std::io::{ErrorKind, Read, Write};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Nothing has come for this long: nothing will. What is expected is waited for with [`hear`], however slow this computer is now.
+pub const SILENCE: Duration = Duration::from_millis(300);
+/// Longer than any computer that runs tests holds a program up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn bytes(hex: &str) -> Vec<u8> {
     hex::decode(hex.replace([' ', '\n'], "")).unwrap()
@@ -91,6 +97,11 @@ impl Bench {
         listen(&mut self.chain, silence)
     }
 
+    /// At least so many bytes up the line, and all that come behind them.
+    pub fn hear(&mut self, least: usize) -> Vec<u8> {
+        hear(&mut self.chain, least)
+    }
+
     pub fn until(&self, what: &str, true_of: impl Fn(&State) -> bool) -> State {
         let start = Instant::now();
         loop {
@@ -98,7 +109,7 @@ impl Bench {
             if true_of(&state) {
                 return state;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "never: {what}; {state:?}");
+            assert!(start.elapsed() < PATIENCE, "never: {what}; {state:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -132,6 +143,55 @@ pub fn listen(stream: &mut UnixStream, silence: Duration) -> Vec<u8> {
         }
     }
     heard
+}
+
+/// At least so many bytes, and what comes behind them until nothing has come for [`SILENCE`].
+pub fn hear(stream: &mut UnixStream, least: usize) -> Vec<u8> {
+    let mut heard = hear_until(stream, |heard| heard.len() >= least);
+    heard.extend(listen(stream, SILENCE));
+    heard
+}
+
+/// What so many chips say to [`READ_ID`]. More than some hundred answers do not fit into a socket, and what a host does not take
+/// within 200 ms is lost: asked again while another program held this one up for so long.
+pub fn ids(stream: &mut UnixStream, chips: usize) -> Vec<u8> {
+    let ask = |_| {
+        stream.write_all(&bytes(READ_ID)).unwrap();
+        let first = hear_until(stream, |heard| !heard.is_empty());
+        [first, listen(stream, SILENCE)].concat()
+    };
+    (0..20).map(ask).find(|heard| heard.len() == 9 * chips).unwrap()
+}
+
+/// What comes until it is enough.
+pub fn hear_until(stream: &mut UnixStream, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let (start, mut heard) = (Instant::now(), Vec::new());
+    while !enough(&heard) {
+        assert!(start.elapsed() < PATIENCE, "only {heard:02x?}");
+        heard.extend(listen(stream, Duration::from_millis(20)));
+    }
+    heard
+}
+
+/// Waits until something is so, which an order brings about that was given after `before` and before `after`. It must take so many
+/// seconds: what is seen is held against the times around each look, so it does not matter how seldom this program may look.
+pub fn takes(
+    handle: &Handle,
+    (before, after): (Instant, Instant),
+    seconds: Range<f64>,
+    wanted: impl Fn(&State) -> bool,
+) -> State {
+    loop {
+        let asked = after.elapsed().as_secs_f64();
+        let state = handle.state();
+        if wanted(&state) {
+            let told = before.elapsed().as_secs_f64();
+            assert!(told >= seconds.start, "after {told} s already: {state:?}");
+            return state;
+        }
+        assert!(asked < seconds.end, "not yet after {asked} s: {state:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 pub fn connect(path: &Path) -> UnixStream {

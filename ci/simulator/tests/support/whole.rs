@@ -6,8 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub const SILENCE: Duration = Duration::from_millis(300);
-
 pub struct Whole {
     pub handle: Handle,
     pub folder: tempfile::TempDir,

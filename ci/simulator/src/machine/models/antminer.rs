@@ -8,14 +8,16 @@ use crate::physics::air::Airflow;
 use crate::physics::board::BoardPhysics;
 use crate::physics::{psu, silicon};
 
-const CONTROL_BOARD_LINES: [LineModel; 10] = [
+const BOARD_LINES: [LineModel; 6] = [
     line("reset-0", Role::Reset(0), false),
     line("reset-1", Role::Reset(1), false),
     line("reset-2", Role::Reset(2), false),
     line("plug-0", Role::Plug(0), false),
     line("plug-1", Role::Plug(1), false),
     line("plug-2", Role::Plug(2), false),
-    line("psu-enable", Role::SupplyEnable, true),
+];
+
+const PANEL_LINES: [LineModel; 3] = [
     line("led-green", Role::Light, false),
     line("led-red", Role::Light, false),
     line("button-ip", Role::Button, true),
@@ -63,8 +65,8 @@ pub const S19J_PRO: MachineModel = MachineModel {
     input_volts: 0.0,
     air: ANTMINER_AIR,
     standing_watts: 8.0,
-    parts: &ANTMINER_PARTS,
-    lines: &CONTROL_BOARD_LINES,
+    parts: &[&ANTMINER_PARTS],
+    lines: &[&BOARD_LINES, &[line("psu-enable", Role::SupplyEnable, true)], &PANEL_LINES],
     behind_chip: None,
     identity: Some("BHB42601"),
     stock: Stock { mhz: 535.0, volts: 13.5, fan: 0.75 },
@@ -83,20 +85,12 @@ pub const S19J_PRO_PIC: MachineModel = MachineModel {
     name: "s19j-pro-pic",
     feed: Feed::Switched,
     parts: &[
-        at(0, 0x20, PartModel::DsPic { board: 0 }),
-        at(0, 0x21, PartModel::DsPic { board: 1 }),
-        at(0, 0x22, PartModel::DsPic { board: 2 }),
-        at(0, 0x48, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp75 }),
-        at(0, 0x4C, PartModel::Lm75 { board: 0, spot: Spot::Outlet, kind: Kind::Tmp75 }),
-        at(0, 0x49, PartModel::Lm75 { board: 1, spot: Spot::Inlet, kind: Kind::Tmp75 }),
-        at(0, 0x4D, PartModel::Lm75 { board: 1, spot: Spot::Outlet, kind: Kind::Tmp75 }),
-        at(0, 0x4A, PartModel::Lm75 { board: 2, spot: Spot::Inlet, kind: Kind::Tmp75 }),
-        at(0, 0x4E, PartModel::Lm75 { board: 2, spot: Spot::Outlet, kind: Kind::Tmp75 }),
-        at(0, 0x50, PartModel::Eeprom { board: 0 }),
-        at(0, 0x51, PartModel::Eeprom { board: 1 }),
-        at(0, 0x52, PartModel::Eeprom { board: 2 }),
-        at(1, 0x10, PartModel::Apw),
-        at(2, 0x2D, PartModel::Emc2305 { fans: 4 }),
+        &[
+            at(0, 0x20, PartModel::DsPic { board: 0 }),
+            at(0, 0x21, PartModel::DsPic { board: 1 }),
+            at(0, 0x22, PartModel::DsPic { board: 2 }),
+        ],
+        &ANTMINER_PARTS,
     ],
     ..S19J_PRO
 };
@@ -117,9 +111,8 @@ pub const S19_XP: MachineModel = MachineModel {
     published: Published {
         watts: 3010.0,
         ths: 140.0,
-        celsius: Some((55.0, 80.0)),
-        spread: 0.05,
         source: "Bitmain, 21.5 J/TH; the clock is what 140 TH/s need",
+        ..S19J_PRO.published
     },
     ..S19J_PRO
 };
@@ -140,9 +133,8 @@ pub const S21: MachineModel = MachineModel {
     published: Published {
         watts: 3500.0,
         ths: 200.0,
-        celsius: Some((55.0, 80.0)),
-        spread: 0.05,
         source: "Bitmain, 17.5 J/TH; 490 MHz as a review of two machines saw it",
+        ..S19J_PRO.published
     },
     ..S19J_PRO
 };
@@ -164,27 +156,13 @@ pub const S21_PRO: MachineModel = MachineModel {
     published: Published {
         watts: 3510.0,
         ths: 234.0,
-        celsius: Some((55.0, 80.0)),
-        spread: 0.05,
         source: "Bitmain, 15 J/TH; the clock is what 234 TH/s need",
+        ..S19J_PRO.published
     },
     ..S19J_PRO
 };
 
-/// Its supply is always on, and gives 12 V.
-const S9_LINES: [LineModel; 9] = [
-    line("reset-0", Role::Reset(0), false),
-    line("reset-1", Role::Reset(1), false),
-    line("reset-2", Role::Reset(2), false),
-    line("plug-0", Role::Plug(0), false),
-    line("plug-1", Role::Plug(1), false),
-    line("plug-2", Role::Plug(2), false),
-    line("led-green", Role::Light, false),
-    line("led-red", Role::Light, false),
-    line("button-ip", Role::Button, true),
-];
-
-/// Each board's sensor hangs on its 62nd chip's own I²C.
+/// Each board's sensor hangs on its 62nd chip's own I²C. Its supply is always on, and gives 12 V.
 pub const S9: MachineModel = MachineModel {
     name: "s9",
     chip: &BM1387,
@@ -204,13 +182,13 @@ pub const S9: MachineModel = MachineModel {
     supply: Some(&psu::APW3),
     input_volts: 12.1,
     air: Airflow { fans: 2, full_rpm: 6000.0, full_watts: 20.0, full_flow: 0.11 },
-    parts: &[
+    parts: &[&[
         at(0, 0x55, PartModel::Pic16 { board: 0 }),
         at(0, 0x56, PartModel::Pic16 { board: 1 }),
         at(0, 0x57, PartModel::Pic16 { board: 2 }),
         at(1, 0x2D, PartModel::Emc2305 { fans: 2 }),
-    ],
-    lines: &S9_LINES,
+    ]],
+    lines: &[&BOARD_LINES, &PANEL_LINES],
     behind_chip: Some((61, 0x4C)),
     identity: None,
     stock: Stock { mhz: 625.0, volts: 8.8, fan: 0.7 },

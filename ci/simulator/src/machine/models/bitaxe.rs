@@ -26,15 +26,16 @@ const fn bitaxe_board(silicon: &'static silicon::Silicon) -> BoardPhysics {
 
 const BITAXE_AIR: Airflow = Airflow { fans: 1, full_rpm: 7000.0, full_watts: 1.2, full_flow: 0.005 };
 
-const BITAXE_LINES: [LineModel; 1] = [line("reset", Role::Reset(0), false)];
-/// Older boards switch their regulator by a line.
-const TRIMMED_LINES: [LineModel; 2] =
-    [line("reset", Role::Reset(0), false), line("enable", Role::RegulatorEnable(0), true)];
-const TRIMMED_PARTS: [Place; 3] = [
-    at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode: false }),
-    at(0, 0x48, PartModel::Ds4432u { board: 0 }),
-    at(0, 0x40, PartModel::Ina260 { board: 0 }),
-];
+const RESET: [LineModel; 1] = [line("reset", Role::Reset(0), false)];
+const TRIMMED_REGULATOR: [Place; 2] =
+    [at(0, 0x48, PartModel::Ds4432u { board: 0 }), at(0, 0x40, PartModel::Ina260 { board: 0 })];
+
+/// `diode`: the chip's is connected to it.
+const fn fan_controller(diode: bool) -> Place {
+    at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode })
+}
+
+const REGULATOR: Place = at(0, 0x24, PartModel::Tps546 { board: 0 });
 
 pub const BITAXE_GAMMA: MachineModel = MachineModel {
     name: "bitaxe-gamma",
@@ -48,11 +49,8 @@ pub const BITAXE_GAMMA: MachineModel = MachineModel {
     input_volts: 5.0,
     air: BITAXE_AIR,
     standing_watts: 0.6,
-    parts: &[
-        at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode: true }),
-        at(0, 0x24, PartModel::Tps546 { board: 0 }),
-    ],
-    lines: &BITAXE_LINES,
+    parts: &[&[fan_controller(true), REGULATOR]],
+    lines: &[&RESET],
     behind_chip: None,
     identity: None,
     stock: Stock { mhz: 525.0, volts: 1.15, fan: 0.77 },
@@ -70,8 +68,9 @@ pub const BITAXE_SUPRA: MachineModel = MachineModel {
     chip: &BM1368,
     board: bitaxe_board(&silicon::BM1368),
     feed: Feed::Trimmed,
-    parts: &TRIMMED_PARTS,
-    lines: &TRIMMED_LINES,
+    parts: &[&[fan_controller(false)], &TRIMMED_REGULATOR],
+    // Older boards switch their regulator by a line.
+    lines: &[&RESET, &[line("enable", Role::RegulatorEnable(0), true)]],
     stock: Stock { mhz: 490.0, volts: 1.166, fan: 0.6 },
     published: Published {
         watts: 12.0,
@@ -89,11 +88,9 @@ pub const BITAXE_ULTRA: MachineModel = MachineModel {
     board: bitaxe_board(&silicon::BM1366),
     stock: Stock { mhz: 485.0, volts: 1.20, fan: 0.6 },
     published: Published {
-        watts: 12.0,
         ths: 0.434,
-        celsius: None,
-        spread: 0.20,
         source: "ESP-Miner's self-test of boards 0.11 to 205; 485 MHz · 894",
+        ..BITAXE_SUPRA.published
     },
     ..BITAXE_SUPRA
 };
@@ -102,18 +99,12 @@ pub const BITAXE_MAX: MachineModel = MachineModel {
     name: "bitaxe-max",
     chip: &BM1397,
     board: bitaxe_board(&silicon::BM1397),
-    parts: &[
-        at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode: true }),
-        at(0, 0x48, PartModel::Ds4432u { board: 0 }),
-        at(0, 0x40, PartModel::Ina260 { board: 0 }),
-    ],
+    parts: &[&[fan_controller(true)], &TRIMMED_REGULATOR],
     stock: Stock { mhz: 425.0, volts: 1.40, fan: 0.6 },
     published: Published {
-        watts: 12.0,
         ths: 0.286,
-        celsius: None,
-        spread: 0.20,
         source: "ESP-Miner's self-test of boards 2.2 and 102; 425 MHz · 672",
+        ..BITAXE_SUPRA.published
     },
     ..BITAXE_SUPRA
 };
@@ -125,31 +116,26 @@ pub const EMBERONE00: MachineModel = MachineModel {
     name: "emberone00",
     chip: &BM1362,
     board: BoardPhysics {
-        silicon: &silicon::BM1362,
         chips: 12,
         domains: 12,
         die_kelvin_per_watt: 1.2,
         sink_kelvin_per_watt: 2.2,
         sink_joules_per_kelvin: 12.0,
         regulator_kelvin_per_watt: 3.0,
-        ohms: 0.000_2,
         regulator_loss: 0.08,
         board_share: 0.5,
+        ..bitaxe_board(&silicon::BM1362)
     },
     input_volts: 12.0,
     air: Airflow { fans: 1, full_rpm: 3000.0, full_watts: 4.0, full_flow: 0.03 },
     standing_watts: 1.5,
-    parts: &[
-        at(0, 0x4C, PartModel::Emc2101 { board: 0, fan: 0, diode: false }),
-        at(0, 0x24, PartModel::Tps546 { board: 0 }),
+    parts: &[&[
+        fan_controller(false),
+        REGULATOR,
         at(0, 0x4A, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp1075 }),
         at(0, 0x49, PartModel::Tmp451 { board: 0, spot: Spot::Outlet }),
-    ],
-    lines: &[
-        line("reset", Role::Reset(0), false),
-        line("unused", Role::Light, false),
-        line("io-supply", Role::Light, false),
-    ],
+    ]],
+    lines: &[&RESET, &[line("unused", Role::Light, false), line("io-supply", Role::Light, false)]],
     stock: Stock { mhz: 500.0, volts: 3.85, fan: 0.8 },
     published: Published::NOTHING,
     ..BITAXE_GAMMA
@@ -159,16 +145,16 @@ pub const EMBERONE00: MachineModel = MachineModel {
 pub const BENCH_PARTS: MachineModel = MachineModel {
     name: "bench-parts",
     usb: false,
-    parts: &[
+    parts: &[&[
         at(0, 0x2D, PartModel::Emc2305 { fans: 1 }),
-        at(0, 0x24, PartModel::Tps546 { board: 0 }),
+        REGULATOR,
         at(0, 0x40, PartModel::Ina260 { board: 0 }),
         at(0, 0x48, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Lm75a }),
         at(0, 0x49, PartModel::Lm75 { board: 0, spot: Spot::Middle, kind: Kind::Tmp75 }),
         at(0, 0x4A, PartModel::Lm75 { board: 0, spot: Spot::Outlet, kind: Kind::Tmp1075 }),
         at(0, 0x4C, PartModel::Tmp451 { board: 0, spot: Spot::Middle }),
         at(0, 0x50, PartModel::Eeprom { board: 0 }),
-    ],
+    ]],
     identity: Some("BENCH"),
     published: Published::NOTHING,
     ..BITAXE_GAMMA
