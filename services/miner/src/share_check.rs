@@ -6,8 +6,8 @@ use adit_work::{BlockHash, Header, frame::Nonce, target};
 
 use crate::work_source::SentWork;
 
-/// Hashes that are remembered to tell a nonce that comes twice. They are looked through one by one: there are a few nonces a second, and a table to look them up in
-/// would be several times as large.
+/// Hashes that are remembered to tell a nonce that comes twice. They are looked through one by one: a machine finds some hundred nonces a second
+/// at most, and a table to look them up in would be several times as large.
 const REMEMBERED: usize = 4096;
 
 /// What a nonce is worth.
