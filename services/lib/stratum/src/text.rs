@@ -2,20 +2,24 @@
 
 /// Characters that are shown.
 const MAX: usize = 256;
-/// What is read of a text before credentials are taken out of it, characters.
+/// What is kept of a text before credentials are taken out of it, characters.
 pub(crate) const MAX_RAW: usize = 4096;
 /// Shorter credentials are not looked for: "x" is a usual password.
 const MIN_HIDDEN: usize = 4;
 
-/// A text cut to `max` characters.
-pub(crate) fn cut(text: &str, max: usize) -> String {
+/// A text as it came, cut to 4096 characters. It is not to be shown as it is: only who knows the credentials can take them out.
+pub(crate) fn raw(text: &str) -> String {
+    cut(text, MAX_RAW)
+}
+
+fn cut(text: &str, max: usize) -> String {
     text.chars().take(max).collect()
 }
 
 /// A text without our credentials, cut to 256 characters.
 pub fn presentable(text: &str, hidden: &[&str]) -> String {
     let hidden = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN);
-    let text = hidden.fold(cut(text, MAX_RAW), |text, word| text.replace(word, "…"));
+    let text = hidden.fold(raw(text), |text, word| text.replace(word, "…"));
     cut(&text, MAX)
 }
 
