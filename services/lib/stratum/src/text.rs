@@ -1,5 +1,7 @@
 //! Texts from outside, made fit to be shown.
 
+use std::cmp::Reverse;
+
 /// Characters that are shown.
 const MAX: usize = 256;
 /// What is kept of a text before credentials are taken out of it, characters.
@@ -18,8 +20,10 @@ fn cut(text: &str, max: usize) -> String {
 
 /// A text without our credentials, cut to 256 characters.
 pub fn presentable(text: &str, hidden: &[&str]) -> String {
-    let hidden = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN);
-    let text = hidden.fold(raw(text), |text, word| text.replace(word, "…"));
+    let mut hidden: Vec<_> = hidden.iter().filter(|word| word.len() >= MIN_HIDDEN).collect();
+    // The longest first: one may stand in another, which would not be found without it.
+    hidden.sort_by_key(|word| Reverse(word.len()));
+    let text = hidden.into_iter().fold(raw(text), |text, word| text.replace(word, "…"));
     cut(&text, MAX)
 }
 
@@ -46,5 +50,10 @@ mod tests {
     fn credentials_are_taken_out_before_a_text_is_cut() {
         let text = format!("{}hunter2 and more", "x".repeat(MAX - 3));
         assert_eq!(presentable(&text, &["hunter2", "and"]), format!("{}… a", "x".repeat(MAX - 3)));
+    }
+
+    #[test]
+    fn a_password_that_the_account_stands_in_is_taken_out_whole() {
+        assert_eq!(presentable("no unit7-secret of unit7", &["unit7", "unit7-secret"]), "no … of …");
     }
 }
