@@ -12,7 +12,7 @@ use crate::{doors::Reading, identity::Identity};
 /// Longest text of a service that is passed on, in characters: part of it comes from pools.
 const LONGEST_TEXT: usize = 300;
 
-/// Longest list of addresses that is passed on: part of it comes from router advertisements.
+/// Longest list of boards, faults or addresses that is passed on: part of the last comes from router advertisements.
 const LONGEST_LIST: usize = 16;
 
 /// A machine has a few on each board.

@@ -1,12 +1,13 @@
 //! Judging a nonce by hashing: nothing that a chip or the driver says is believed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use adit_work::{BlockHash, Header, frame::Nonce, target};
 
 use crate::work_source::SentWork;
 
-/// Hashes that are remembered to tell a nonce that comes twice.
+/// Hashes that are remembered to tell a nonce that comes twice. They are looked through one by one: a machine finds some hundred nonces a second
+/// at most, and a table to look them up in would be several times as large.
 const REMEMBERED: usize = 4096;
 
 /// What a nonce is worth.
@@ -27,10 +28,17 @@ pub enum Verdict {
 }
 
 /// Judges nonces; remembers those it has seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShareCheck {
-    seen: HashSet<u64>,
-    order: VecDeque<u64>,
+    /// Of their hashes the least significant bytes, oldest first.
+    seen: VecDeque<u64>,
+}
+
+impl Default for ShareCheck {
+    /// With all the memory that it ever takes.
+    fn default() -> Self {
+        Self { seen: VecDeque::with_capacity(REMEMBERED) }
+    }
 }
 
 impl ShareCheck {
@@ -55,16 +63,15 @@ impl ShareCheck {
     }
 
     fn is_repeated(&mut self, hash: &BlockHash) -> bool {
-        // The hash's least significant bytes; its zeros stand at the other end.
+        // The hash's zeros stand at the other end.
         let key = u64::from_le_bytes(*hash.0.first_chunk().expect("32 bytes hold 8"));
-        if !self.seen.insert(key) {
+        if self.seen.contains(&key) {
             return true;
         }
-        self.order.push_back(key);
-        if self.order.len() > REMEMBERED {
-            let oldest = self.order.pop_front().expect("it holds more than none");
-            self.seen.remove(&oldest);
+        if self.seen.len() == REMEMBERED {
+            self.seen.pop_front();
         }
+        self.seen.push_back(key);
         false
     }
 }

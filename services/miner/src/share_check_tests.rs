@@ -94,13 +94,16 @@ fn a_nonce_that_comes_twice_counts_once() {
 }
 
 #[test]
-fn memory_of_nonces_is_bounded() {
+fn the_newest_nonces_are_remembered_in_the_memory_that_there_was_at_first() {
     let mut check = ShareCheck::default();
+    let memory = check.seen.capacity();
     let (work, nonce) = captured(f64::MAX);
-    for number in 0..REMEMBERED as u32 + 500 {
-        check.judge(&Nonce { nonce: number, ..nonce }, Some(&work), None);
-    }
-    assert_eq!((check.seen.len(), check.order.len()), (REMEMBERED, REMEMBERED));
+    let mut judge = |number| check.judge(&Nonce { nonce: number, ..nonce }, Some(&work), None);
+    let last = REMEMBERED as u32 + 499;
+    assert!((0..=last).all(|number| judge(number) == Verdict::Verified));
+    assert!((500..=last).all(|number| judge(number) == Verdict::Duplicate));
+    assert_eq!(judge(499), Verdict::Verified, "forgotten");
+    assert_eq!((check.seen.len(), check.seen.capacity()), (REMEMBERED, memory));
 }
 
 #[test]

@@ -41,9 +41,13 @@ impl Process {
     }
 
     fn wait_for(&self, message: &str) {
+        self.wait_until(message, |told| told == message);
+    }
+
+    fn wait_until(&self, what: &str, is_it: impl Fn(&str) -> bool) {
         let end = Instant::now() + PATIENCE;
-        while self.told() != message {
-            assert!(Instant::now() < end, "{message} never came");
+        while !is_it(&self.told()) {
+            assert!(Instant::now() < end, "{what} never came");
         }
     }
 
@@ -121,7 +125,7 @@ fn what_a_pool_says_stays_between_its_quotes() {
         "\n"
     );
     stream.write_all(answers.as_bytes()).unwrap();
-    while !process.told().starts_with("STATUS=connecting: pool refused the worker") {}
+    process.wait_until("the refusal", |told| told.starts_with("STATUS=connecting: pool refused the worker"));
     let (_, console) = process.terminate();
     let line = format!(
         r#"INFO adit_miner: pool url=stratum+tcp://127.0.0.1:{port} state=lost reason="pool refused the worker: code 24 'no 'one' in C:\ [2J INFO adit_miner: pool state=active'""#
@@ -139,7 +143,7 @@ fn the_console_says_at_which_pool_the_unit_mines() {
     });
     let process = Process::start(Some(&format!("version = 1\n{}", pools.concat())));
     // There is no driver. Jobs come right behind the authorization.
-    while !process.told().starts_with("STATUS=waiting: ") {}
+    process.wait_until("a job", |told| told.starts_with("STATUS=waiting: "));
     (0..2).for_each(|_| process.wait_for("WATCHDOG=1"));
     let (_, console) = process.terminate();
     let line = |port: u16, state: &str| {

@@ -22,9 +22,9 @@ pub struct HardwareStatus {
     pub machine: String,
     /// True where chips, rail and fans are a simulation.
     pub simulated: bool,
-    /// `off`, `fans`, `power`, `enumerate`, `ramp`, `hashing`, `fault`: of the board that is furthest back.
+    /// `off`, `fans`, `power`, `enumerate`, `ramp`, `hashing`, `fault`: of the board that is furthest back, of those that nothing is wrong with.
     pub stage: String,
-    /// Why the machine is in `fault`; empty otherwise.
+    /// What is wrong with the machine, or with its first board that something is wrong with: the others may hash. Empty where all is well.
     pub fault: String,
     /// Volts at the first board's chips as measured, 0 when off.
     pub rail_volts: f64,

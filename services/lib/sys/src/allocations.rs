@@ -1,18 +1,21 @@
-//! An allocator that notes when one thread allocates: for programs that hold another to its promise not to.
+//! An allocator that notes when one thread allocates, and how much it holds: for programs that hold another to its promises about memory.
 //!
 //! ```
 //! use adit_sys::allocations::{self, Noting};
 //! #[global_allocator]
 //! static ALLOCATOR: Noting = Noting;
 //! allocations::note_this_thread();
-//! drop(Box::new(7));
+//! let number = Box::new(7u64);
+//! assert_eq!(allocations::held(), 8);
+//! drop(number);
+//! assert_eq!(allocations::held(), 0);
 //! assert_eq!(allocations::take().count, 1);
 //! ```
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering},
 };
 
 use crate::clock::monotonic_us;
@@ -21,6 +24,7 @@ use crate::clock::monotonic_us;
 const KEPT: usize = 16_384;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+static HELD: AtomicIsize = AtomicIsize::new(0);
 static TIMES_US: [AtomicU64; KEPT] = [const { AtomicU64::new(0) }; KEPT];
 
 thread_local! {
@@ -51,9 +55,19 @@ pub fn take() -> Taken {
     Taken { count, times_us }
 }
 
-fn note() {
+/// Bytes that threads that asked for it have allocated and not freed since. Negative when they have freed what others had allocated, or they themselves before.
+pub fn held() -> isize {
+    HELD.load(Ordering::SeqCst)
+}
+
+fn is_noted() -> bool {
     // A thread that ends has no locals any more.
-    if NOTED.try_with(Cell::get).unwrap_or(false) {
+    NOTED.try_with(Cell::get).unwrap_or(false)
+}
+
+fn note(more: usize, less: usize) {
+    if is_noted() {
+        hold(more, less);
         let place = COUNT.fetch_add(1, Ordering::SeqCst);
         if let Some(time) = TIMES_US.get(place) {
             time.store(monotonic_us(), Ordering::SeqCst);
@@ -61,27 +75,35 @@ fn note() {
     }
 }
 
-// SAFETY: every call goes to the system's allocator with the caller's own arguments, and `note` neither allocates nor unwinds.
+/// Both are sizes of allocations, at most `isize::MAX`.
+fn hold(more: usize, less: usize) {
+    HELD.fetch_add(more.wrapping_sub(less) as isize, Ordering::SeqCst);
+}
+
+// SAFETY: every call goes to the system's allocator with the caller's own arguments, and `note` and `hold` neither allocate nor unwind.
 unsafe impl GlobalAlloc for Noting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(layout.size(), 0);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(layout.size(), 0);
         // SAFETY: the caller keeps `alloc_zeroed`'s contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
+        note(size, layout.size());
         // SAFETY: the caller keeps `realloc`'s contract.
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        if is_noted() {
+            hold(0, layout.size());
+        }
         // SAFETY: the caller keeps `dealloc`'s contract.
         unsafe { System.dealloc(memory, layout) }
     }

@@ -2,7 +2,7 @@
 //! so that whoever looks for it looks here.
 //!
 //! * [`activation`]: sockets that adit-init bound before this process started.
-//! * [`allocations`]: an allocator that notes what a thread allocates, for benches.
+//! * [`allocations`]: an allocator that notes what a thread allocates, for benches and tests.
 //! * [`clock`]: time since boot, the monotonic clock in microseconds, and setting the unit's clock.
 //! * [`reap`]: ended children of PID 1.
 //! * [`seqpacket`]: packet sockets for the work path.

@@ -47,9 +47,9 @@ impl Access {
         timeout(patience, self.exchange(body)).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// A text from the node, or about what it sent, as it may be shown.
+    /// A text from the node, or about what it sent, as it may be shown: in one line, without the account.
     pub(crate) fn presentable(&self, text: &impl fmt::Display) -> String {
-        text::presentable(&text.to_string(), &[&self.user, &self.password])
+        text::plain(&text::presentable(&text.to_string(), &[&self.user, &self.password]))
     }
 
     async fn exchange(&self, body: Bytes) -> Result<Vec<u8>, String> {
@@ -118,5 +118,34 @@ impl Access {
     fn http(&self, error: &hyper::Error) -> String {
         let source = std::error::Error::source(error).map_or(String::new(), |source| format!(": {source}"));
         self.presentable(&format_args!("{error}{source}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use adit_config::Config;
+    use adit_stratum::node::{Submitted, calls};
+
+    use super::*;
+
+    #[test]
+    fn what_a_node_repeats_of_the_account_is_not_shown_wherever_a_text_ends_and_whatever_is_in_it() {
+        let password = "with \"quotes\" and more";
+        let account = serde_json::json!({ "user": "miner", "password": password });
+        let config = format!(
+            "version = 1\n[[pool]]\nurl = \"http://127.0.0.1:1\"\nuser = {}\npassword = {}\naddress = \"bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4\"\n",
+            account["user"], account["password"]
+        );
+        let access = Access::new(&Config::parse(&config, "adit.toml").unwrap().pools[0]);
+        let shown = |reason: &str| {
+            let answer = serde_json::json!({ "result": reason, "error": null, "id": 0 }).to_string();
+            match calls::read_submitted(answer.as_bytes()) {
+                Ok(Submitted::Refused(reason)) => access.presentable(&reason),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(shown(&format!("\"bad\"\n{password} \u{1b}[2J")), "'bad' …  [2J");
+        let long = "x".repeat(250);
+        assert_eq!(shown(&format!("{long}{password}, more")), format!("{long}…, mor"));
     }
 }

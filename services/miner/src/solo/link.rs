@@ -234,6 +234,7 @@ async fn check(access: Arc<Access>, address: PayoutAddress) -> Result<(), String
     if address.is_for(&chain) {
         return Ok(());
     }
+    let chain = access.presentable(&chain);
     Err(format!("the node is on chain {chain}, the address {address} is for {}", address.chains()))
 }
 

@@ -5,25 +5,25 @@ use serde_json::{Value, json};
 
 use crate::text;
 
-/// Why a call has no result.
+/// Why a call has no result. Texts are the node's, of at most 4096 characters: not to be shown before our credentials are taken out ([`text::presentable`]).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// The node's own code and text, cut to 256 characters, without double quotes and control characters.
+    /// The node's own code and text, which may repeat our credentials.
     #[error("code {code}: {message}")]
     Refused { code: i64, message: String },
     #[error("the answer is none of a Bitcoin node: {0}")]
     Answer(String),
 }
 
-/// What became of a block. Source: BIP 22, "Appendix: Example Rejection Reasons".
+/// What became of a block. Reasons are as the node gives them, of at most 4096 characters. Source: BIP 22, "Appendix: Example Rejection Reasons".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     Accepted,
     /// The node had it already, and found it good: it heard of it from another one.
     Known,
-    /// The node cannot judge it, and may soon: it starts, or has not heard of the block's parent. Its reason.
+    /// The node cannot judge it, and may soon: it starts, or has not heard of the block's parent.
     NotYet(String),
-    /// The node's reason, cut to 256 characters; `inconclusive` is a good block that another one was quicker than.
+    /// `inconclusive` is a good block that another one was quicker than.
     Refused(String),
 }
 
@@ -89,7 +89,7 @@ pub fn read_chain(answer: &[u8]) -> Result<String, CallError> {
         chain: String,
     }
     let info: Info = result(answer)?.ok_or_else(no_result)?;
-    Ok(plain(&info.chain))
+    Ok(text::raw(&info.chain))
 }
 
 /// What the node says about a block.
@@ -99,24 +99,19 @@ pub fn read_submitted(answer: &[u8]) -> Result<Submitted, CallError> {
         Ok(Some(reason)) => Ok(match reason.as_str() {
             "duplicate" => Submitted::Known,
             UNKNOWN_PARENT => Submitted::NotYet(reason),
-            _ => Submitted::Refused(plain(&reason)),
+            _ => Submitted::Refused(text::raw(&reason)),
         }),
         Err(error @ CallError::Refused { code: IN_WARMUP, .. }) => Ok(Submitted::NotYet(error.to_string())),
         Err(error) => Err(error),
     }
 }
 
-/// A text from a node as it can stand in one line between double quotes, at most 256 characters.
-pub(crate) fn plain(text: &str) -> String {
-    text::plain(&text::presentable(text, &[]))
-}
-
 /// The result, which may be null; the node's error; or why there is neither.
 pub(crate) fn result<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<Option<T>, CallError> {
     let reply: Reply<T> =
-        serde_json::from_slice(answer).map_err(|error| CallError::Answer(plain(&error.to_string())))?;
+        serde_json::from_slice(answer).map_err(|error| CallError::Answer(text::raw(&error.to_string())))?;
     match reply.error {
-        Some(ReplyError { code, message }) => Err(CallError::Refused { code, message: plain(&message) }),
+        Some(ReplyError { code, message }) => Err(CallError::Refused { code, message: text::raw(&message) }),
         None => reply.result.ok_or_else(no_result),
     }
 }

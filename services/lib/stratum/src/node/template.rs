@@ -15,7 +15,10 @@ use super::{
     coinbase::{self, EXTRANONCE1_SIZE, EXTRANONCE2_SIZE, Payout, WITNESS},
     transactions::{Hash, MAX_WEIGHT, Transactions},
 };
-use crate::v1::{Job, Share};
+use crate::{
+    text,
+    v1::{Job, Share},
+};
 
 /// Longest long poll id, bytes. Nodes make them of a block's hash and a number.
 pub const MAX_LONG_POLL_ID: usize = 256;
@@ -194,7 +197,7 @@ impl Template {
 fn check_target(answer: &Answer<'_>) -> Result<(u32, Target), TemplateError> {
     let mut nbits = [0; 4];
     hex::decode_to_slice(&*answer.bits, &mut nbits)
-        .map_err(|_| TemplateError::Field { name: "bits", value: calls::plain(&answer.bits) })?;
+        .map_err(|_| TemplateError::Field { name: "bits", value: text::raw(&answer.bits) })?;
     let nbits = u32::from_be_bytes(nbits);
     let target = Target::from_nbits(nbits)?;
     if answer.target.eq_ignore_ascii_case(&target.to_string()) {
@@ -208,7 +211,7 @@ fn check_rules(answer: &Answer<'_>) -> Result<(), TemplateError> {
     // A rule with an exclamation mark must be known: blocks made without knowing it would be refused. Source: BIP 9.
     let unknown = |rule: &&String| rule.strip_prefix('!').is_some_and(|rule| !KNOWN_RULES.contains(&rule));
     if let Some(rule) = answer.rules.0.iter().find(unknown) {
-        return Err(TemplateError::Rule(calls::plain(rule)));
+        return Err(TemplateError::Rule(text::raw(rule)));
     }
     if answer.signet_challenge.as_ref().is_some_and(|challenge| challenge != OP_TRUE) {
         return Err(TemplateError::Signet);

@@ -56,7 +56,7 @@ fn outcome(result: Value, error: &Value, reason: &Value) -> Result<Value, Refusa
         // ckpool says why beside an empty error.
         (Value::Null, Value::Null | Value::Bool(false)) => {
             let message = reason.as_str().unwrap_or_default();
-            Err(Refusal { code: None, message: text::cut(message, text::MAX_RAW) })
+            Err(Refusal { code: None, message: text::raw(message) })
         }
         (Value::Null, _) => Ok(result),
         (error, _) => Err(refusal(error)),
@@ -72,9 +72,9 @@ fn refusal(error: &Value) -> Refusal {
         _ => (None, Some(error)),
     };
     let message = match message {
-        Some(Value::String(message)) => text::cut(message, text::MAX_RAW),
+        Some(Value::String(message)) => text::raw(message),
         Some(Value::Null) | None => String::new(),
-        Some(other) => text::cut(&other.to_string(), text::MAX_RAW),
+        Some(other) => text::raw(&other.to_string()),
     };
     Refusal { code: code.and_then(Value::as_i64), message }
 }
