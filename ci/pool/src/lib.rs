@@ -2,7 +2,7 @@
 //!
 //! In: miners over TCP, templates from a node, orders over a control port. Out: jobs, verdicts, blocks for the node, the truth about all of
 //! it. This is the judge of our miner: it shares no code with it, and counts nothing that it has not hashed itself. Never for strangers: no
-//! accounts, no payout, no encryption. Contract: `docs/test-pool.md`.
+//! accounts, no payout; TLS only by a [`TlsFront`] of a test. Contract: `docs/test-pool.md`.
 //!
 //! [`Node`] is a private `bitcoind -regtest`, [`Rpc`] a connection to any node, [`Pool::start`] gives a [`Handle`].
 
@@ -24,6 +24,7 @@ mod session;
 mod share;
 mod state;
 mod template;
+mod tls;
 mod work;
 
 pub use datum::Datum;
@@ -34,4 +35,5 @@ pub use node::{Node, RPC_ACCOUNT};
 pub use pool::{Config, Handle, Pool};
 pub use rpc::Rpc;
 pub use state::{NodeState, Rejected, State};
+pub use tls::{Authority, Certificate, TlsFront};
 pub use work::{ANYONE_CAN_SPEND, VERSION_MASK};

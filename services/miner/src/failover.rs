@@ -101,6 +101,18 @@ impl Failover {
         pool.phase = Phase::Resting { since: now, wait, random };
     }
 
+    /// What a pool failed on has changed: if it rests it is due now, and its failures are forgotten.
+    pub fn forgive(&mut self, pool: usize, now: Duration) {
+        let pool = &mut self.pools[pool];
+        if matches!(pool.phase, Phase::Resting { .. }) {
+            *pool = Pool {
+                phase: Phase::Resting { since: now, wait: Duration::ZERO, random: 0 },
+                failures: 0,
+                flaps: 0,
+            };
+        }
+    }
+
     /// The next pool to be tried, and when; the better one of two that are due.
     fn next(&self) -> Option<(Duration, usize)> {
         let active = self.active();

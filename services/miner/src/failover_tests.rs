@@ -37,6 +37,27 @@ fn a_pool_that_fails_is_followed_by_the_next_at_once() {
 }
 
 #[test]
+fn a_pool_whose_reason_to_fail_is_gone_is_due_at_once_with_a_clean_record() {
+    let mut failover = Failover::new(2);
+    works(&mut failover, 0, at(0));
+    fails(&mut failover, 0, at(1));
+    works(&mut failover, 1, at(1));
+    for second in [100, 200, 900] {
+        assert_eq!(failover.start(at(second)), Some(0));
+        fails(&mut failover, 0, at(second));
+    }
+    assert!(failover.next_start().unwrap() > at(1000), "a rare probe");
+    failover.forgive(0, at(910));
+    assert_eq!(failover.active(), Some(1), "mining goes on elsewhere meanwhile");
+    assert_eq!(failover.start(at(910)), Some(0));
+    failover.forgive(0, at(911));
+    assert_eq!(failover.start(at(911)), None, "it is being tried already");
+    failover.gave_job(0, at(911));
+    failover.forgive(0, at(912));
+    assert_eq!(failover.active(), Some(0), "nor is one disturbed that works");
+}
+
+#[test]
 fn a_pool_that_hangs_gets_company_and_may_still_win() {
     let mut failover = Failover::new(3);
     assert_eq!(failover.start(at(0)), Some(0));

@@ -5,11 +5,12 @@
 //!
 //! Never: a device, a listening socket of its own, a credential in a log. A missing or broken configuration is a state (`unclaimed`), not an end.
 //!
-//! The decisions are in [`policy`], [`work_source`], [`share_check`] and [`failover`], without IO; [`pools`], [`pool_link`], `solo` and [`work_path`] move bytes; [`miner`] joins them on
+//! The decisions are in [`policy`], [`work_source`], [`share_check`] and [`failover`], without IO; [`pools`], [`pool_link`], `wire`, `solo` and [`work_path`] move bytes; [`miner`] joins them on
 //! one thread, so that a job goes from the pool's socket to the driver's without waiting for anything between.
 
 mod backoff;
 mod claim;
+mod clock_watch;
 mod conduct;
 mod hashrate;
 mod once;
@@ -18,6 +19,8 @@ mod sent;
 mod solo;
 mod status_door;
 mod tickets;
+mod tls;
+mod wire;
 
 pub mod failover;
 pub mod miner;

@@ -7,12 +7,15 @@ use adit_stratum::v1::{Client, Event, Settings, Share};
 use adit_work::header::BIP320_MASK;
 use rustix::net::sockopt;
 use tokio::{
-    io::Interest,
     net::{TcpStream, lookup_host},
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::conduct::Conduct;
+use crate::{
+    conduct::Conduct,
+    tls::{Refusal, Tls},
+    wire::{ReadError, Wire},
+};
 
 /// Name lookup and all addresses of a host together.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,10 +36,12 @@ pub enum LinkEvent {
     Pool(Event),
     /// A block was taken by a node, this long after it was found; or refused by all of them, with the first reason.
     Block(Result<Duration, String>),
-    /// The link is down, with everything that the pool said. `wait`: how long the pool asks to be left alone.
+    /// The link is down, with everything that the pool said. `wait`: how long the pool asks to be left alone. `by_clock`: the dates of its certificate and this
+    /// unit's clock do not go together.
     Lost {
         reason: String,
         wait: Duration,
+        by_clock: bool,
     },
 }
 
@@ -47,7 +52,7 @@ pub struct Terms {
     pub version_mask: u32,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Wire, Refusal>> + Send>>;
 
 enum State {
     Down,
@@ -57,7 +62,7 @@ enum State {
 }
 
 struct Open {
-    stream: TcpStream,
+    wire: Wire,
     client: Client,
     conduct: Conduct,
     next_tick: Instant,
@@ -67,6 +72,8 @@ struct Open {
 /// The way to one pool: one connection at a time, or none.
 pub struct PoolLink {
     url: PoolUrl,
+    /// `None`: plain TCP. `Err`: why no TLS is possible; nothing is sent without it then.
+    tls: Option<Result<Tls, String>>,
     settings: Settings,
     /// Zero of the time that the client is told.
     start: Instant,
@@ -86,7 +93,8 @@ impl PoolLink {
             version_mask: BIP320_MASK,
             suggest_difficulty: None,
         };
-        Self { url: pool.url.clone(), settings, start, port: None, state: State::Down }
+        let tls = pool.trust.as_ref().map(|trust| Tls::new(pool.url.host(), trust));
+        Self { url: pool.url.clone(), tls, settings, start, port: None, state: State::Down }
     }
 
     pub fn url(&self) -> &PoolUrl {
@@ -113,24 +121,25 @@ impl PoolLink {
             State::Down => std::future::pending().await,
             State::Starting => {
                 let port = self.port.take().unwrap_or(self.url.port());
-                self.state = State::Connecting(Box::pin(connect(self.url.host().to_owned(), port)));
+                let wire = wire(self.url.host().to_owned(), port, self.tls.clone());
+                self.state = State::Connecting(Box::pin(wire));
                 LinkEvent::Connecting
             }
             State::Connecting(attempt) => match attempt.await {
-                Ok(stream) => {
-                    let open = Open::new(stream, self.settings.clone(), self.start);
+                Ok(wire) => {
+                    let open = Open::new(wire, self.settings.clone(), self.start);
                     self.state = State::Open(Box::new(open));
                     LinkEvent::Connected
                 }
-                Err(error) => self.lost(error.to_string(), Duration::ZERO),
+                Err(refusal) => self.lost(refusal, Duration::ZERO),
             },
             State::Open(open) => match open.next(self.start).await {
                 Ok(Event::Reconnect { port, wait }) => {
                     self.port = port;
-                    self.lost("the pool asks to connect again".to_owned(), wait)
+                    self.lost("the pool asks to connect again".to_owned().into(), wait)
                 }
                 Ok(event) => LinkEvent::Pool(event),
-                Err(reason) => self.lost(reason, Duration::ZERO),
+                Err(reason) => self.lost(reason.into(), Duration::ZERO),
             },
         }
     }
@@ -158,17 +167,17 @@ impl PoolLink {
         submitted
     }
 
-    fn lost(&mut self, reason: String, wait: Duration) -> LinkEvent {
+    fn lost(&mut self, refusal: Refusal, wait: Duration) -> LinkEvent {
         self.state = State::Down;
-        LinkEvent::Lost { reason, wait }
+        LinkEvent::Lost { reason: refusal.reason, wait, by_clock: refusal.by_clock }
     }
 }
 
 impl Open {
-    fn new(stream: TcpStream, settings: Settings, start: Instant) -> Self {
+    fn new(wire: Wire, settings: Settings, start: Instant) -> Self {
         let now = Instant::now();
         let client = Client::new(settings, now - start);
-        Self { stream, client, conduct: Conduct::default(), next_tick: now + TICK, chunk: [0; CHUNK] }
+        Self { wire, client, conduct: Conduct::default(), next_tick: now + TICK, chunk: [0; CHUNK] }
     }
 
     /// The pool's next event; `Err` says why the connection is over.
@@ -185,10 +194,8 @@ impl Open {
                 return Ok(event);
             }
             let more_to_say = !self.client.outgoing().is_empty();
-            let interest =
-                if more_to_say { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             tokio::select! {
-                ready = self.stream.ready(interest) => {
+                ready = self.wire.ready(more_to_say) => {
                     if ready.map_err(|error| error.to_string())?.is_readable() {
                         self.read()?;
                     }
@@ -215,26 +222,41 @@ impl Open {
     }
 
     fn read(&mut self) -> Result<(), String> {
-        match self.stream.try_read(&mut self.chunk) {
+        match self.wire.try_read(&mut self.chunk) {
             Ok(0) => Err("closed by the pool".to_owned()),
             Ok(count) => {
                 self.client.receive(&self.chunk[..count]);
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.to_string()),
+            Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(ReadError::Io(error)) => Err(error.to_string()),
+            Err(ReadError::Tls(refusal)) => Err(refusal.reason),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while !self.client.outgoing().is_empty() {
-            match self.stream.try_write(self.client.outgoing()) {
-                Ok(count) => self.client.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        match self.flush_all() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            other => other,
         }
-        Ok(())
+    }
+
+    fn flush_all(&mut self) -> io::Result<()> {
+        while !self.client.outgoing().is_empty() {
+            let count = self.wire.try_write(self.client.outgoing())?;
+            self.client.sent(count);
+        }
+        self.wire.push()
+    }
+}
+
+/// A new connection, over TLS if that is wanted.
+async fn wire(host: String, port: u16, tls: Option<Result<Tls, String>>) -> Result<Wire, Refusal> {
+    let tls = tls.transpose()?;
+    let tcp = connect(host, port).await.map_err(|error| error.to_string())?;
+    match tls {
+        None => Ok(Wire::plain(tcp)),
+        Some(tls) => Wire::secure(tcp, tls).await,
     }
 }
 

@@ -12,6 +12,7 @@ use adit_stratum::v1::Share;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
+    clock_watch::{ClockMark, LOOK},
     failover::Failover,
     pool_link::{LinkEvent, PoolLink, Terms},
     solo::{Access, BlockError, Blocks, NodeLink},
@@ -21,6 +22,9 @@ use crate::{
 pub struct Pools {
     links: Vec<Link>,
     failover: Failover,
+    /// Pools whose certificates did not fit the clock as it stood then; looked after until somebody sets it.
+    untimely: Vec<(usize, ClockMark)>,
+    next_look: Instant,
     blocks: Blocks,
     start: Instant,
 }
@@ -88,7 +92,14 @@ impl Pools {
             }
         };
         let links = pools.iter().map(link).collect();
-        Self { links, failover: Failover::new(pools.len()), blocks: Blocks::new(nodes), start }
+        Self {
+            links,
+            failover: Failover::new(pools.len()),
+            untimely: Vec::new(),
+            next_look: start,
+            blocks: Blocks::new(nodes),
+            start,
+        }
     }
 
     pub fn url(&self, pool: usize) -> &PoolUrl {
@@ -111,16 +122,38 @@ impl Pools {
                 self.links[pool].open();
             }
             let next_start = self.failover.next_start().map(|at| self.start + at);
+            let next_look = (!self.untimely.is_empty()).then_some(self.next_look);
             let (pool, event) = tokio::select! {
                 event = first_event(&mut self.links) => event,
                 (pool, verdict) = self.blocks.next() => return (pool, LinkEvent::Block(verdict)),
                 () = at(next_start) => continue,
+                () = at(next_look) => {
+                    self.look_at_the_clock();
+                    continue;
+                }
             };
-            if let LinkEvent::Lost { wait, .. } = &event {
+            if let LinkEvent::Lost { wait, by_clock, .. } = &event {
                 self.failover.lost(pool, self.start.elapsed(), *wait, fastrand::u32(..));
+                self.untimely.retain(|(untimely, _)| *untimely != pool);
+                if *by_clock {
+                    self.untimely.push((pool, ClockMark::now()));
+                }
             }
             return (pool, event);
         }
+    }
+
+    /// A pool whose certificate did not fit the clock is tried at once when somebody has set it.
+    fn look_at_the_clock(&mut self) {
+        self.next_look = Instant::now() + LOOK;
+        let (failover, now) = (&mut self.failover, self.start.elapsed());
+        self.untimely.retain(|(pool, mark)| {
+            let is_set = mark.is_off();
+            if is_set {
+                failover.forgive(*pool, now);
+            }
+            !is_set
+        });
     }
 
     /// What holds on the connection to a pool; `None` while there is none.

@@ -6,9 +6,13 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use adit_lab::site::{Backend, Effort, HOST_SEEN_FROM_UNIT, Rig};
+use adit_lab::{
+    qemu::Said,
+    site::{Backend, Effort, HOST_SEEN_FROM_UNIT, Rig},
+};
+use adit_pool::{Authority, TlsFront};
 
-use crate::support::{BOOT, Disk, release};
+use crate::support::{BOOT, Disk, release, shares};
 
 /// 2026-01-01, before which nothing was built.
 const EARLIEST: &str = "2026-01-01T00:00:00Z";
@@ -21,9 +25,10 @@ struct Chrony {
 
 impl Chrony {
     fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
+        Self::start_at(free_port())
+    }
+
+    fn start_at(port: u16) -> Self {
         // In a user namespace it may be what it wants to be, root, and has its usual folder to itself.
         let script = "mount -t tmpfs tmpfs /run && mkdir /run/chrony && exec chronyd -x -d -u root \"$@\"";
         let mut command = Command::new("unshare");
@@ -46,6 +51,11 @@ impl Drop for Chrony {
     }
 }
 
+/// Of the loopback, for UDP.
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let output =
@@ -55,9 +65,13 @@ fn utc(time: SystemTime) -> String {
 
 /// A unit that mines here, asks one time server, and nobody outside.
 fn disk(backend: &Backend, ntp_port: u16) -> Disk {
+    disk_for(&backend.unit_config(), ntp_port)
+}
+
+/// The same with another pool.
+fn disk_for(pool: &str, ntp_port: u16) -> Disk {
     let config = format!(
-        "{}\n[network]\nntp = [\"{HOST_SEEN_FROM_UNIT}:{ntp_port}\"]\nroughtime = [\"{HOST_SEEN_FROM_UNIT}:1 {}\"]\n",
-        backend.unit_config(),
+        "{pool}\n[network]\nntp = [\"{HOST_SEEN_FROM_UNIT}:{ntp_port}\"]\nroughtime = [\"{HOST_SEEN_FROM_UNIT}:1 {}\"]\n",
         // A server that nobody runs, and the key of a real one.
         "S3AzfZJ5CjSdkJ21ZJGbxqdYP/SoE8fXKY0+aicsehI="
     );
@@ -123,5 +137,56 @@ async fn a_clock_that_is_a_year_ahead_does_not_stop_mining() {
     assert!(!all.iter().any(|said| said.line.contains("clock put forward")), "{}", rig.unit.tail(30));
     assert_eq!(backend.pool.state().shares_rejected, 0);
     rig.stop().await;
+    backend.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_wakes_up_in_1970_mines_over_tls_as_soon_as_a_time_source_has_answered() {
+    let backend = Backend::start(None, Effort::default(), None).await.unwrap();
+    let images = release();
+    // A unit believes no time before that of its release's commit, which may be seconds old: the certificate begins later than such a unit needs for its attempts.
+    let begin = SystemTime::now() + Duration::from_secs(60);
+    let authority = Authority::new().unwrap();
+    let names = format!("IP:{HOST_SEEN_FROM_UNIT}");
+    let certificate = authority.certificate(&names, begin, begin + Duration::from_secs(86_400)).unwrap();
+    let front = TlsFront::start(&certificate, backend.pool.address(), &[]).unwrap();
+    let url = format!("stratum+ssl://{HOST_SEEN_FROM_UNIT}:{}", front.port());
+    let pool = format!(
+        "version = 1\n[[pool]]\nurl = \"{url}\"\nuser = \"lab.unit\"\nauthority = \"\"\"\n{}\"\"\"\n",
+        authority.pem().unwrap()
+    );
+    let ntp_port = free_port();
+    let disk = disk_for(&pool, ntp_port);
+    let rig = disk.boot_at(images, "1970-01-01T00:00:00");
+
+    let early = format!("adit_miner: pool url={url} state=lost reason=\"certificate not valid before ");
+    let mut attempts = 0;
+    // After five the pause is 8 to 16 s.
+    let fifth = |said: &Said| {
+        attempts += u32::from(said.line.contains(&early));
+        (attempts == 5).then(|| said.line.clone())
+    };
+    let (line, _) = rig.unit.wait_from(0, BOOT * 2, "five attempts", fifth).await.unwrap();
+    assert!(line.contains(&utc(begin)) && line.contains("this unit's clock says 20"), "{line}");
+    assert_eq!(backend.pool.state().connections, 0, "nothing of a miner has come through");
+
+    tokio::time::sleep(begin.duration_since(SystemTime::now()).unwrap_or_default() + Duration::from_secs(1))
+        .await;
+    let start = rig.unit.now();
+    let chrony = Chrony::start_at(ntp_port);
+    let at = |said: &Said, words: &str| said.line.contains(words).then_some(said.at);
+    let (set, cursor) = rig
+        .unit
+        .wait_from(start, BOOT, "clock set", |said| at(said, "adit_network: clock set"))
+        .await
+        .unwrap();
+    let (again, _) =
+        rig.unit.wait_from(cursor, BOOT, "attempt", |said| at(said, "state=connecting")).await.unwrap();
+    assert!(again - set < Duration::from_secs(5), "{:?}", again - set);
+    shares(&backend, &rig, 0, BOOT).await;
+    assert!(set.elapsed() < Duration::from_secs(30), "{:?}", set.elapsed());
+    assert_eq!(backend.pool.state().shares_rejected, 0);
+    rig.stop().await;
+    drop((chrony, front));
     backend.stop().await;
 }

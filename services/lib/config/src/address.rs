@@ -1,4 +1,4 @@
-//! Where work comes from: a pool at `stratum+tcp://host:port`, or a Bitcoin node at `http://host:port`; and where other servers are: `host`, `host:port`.
+//! Where work comes from: a pool at `stratum+tcp://host:port` or, over TLS, `stratum+ssl://host:port`, or a Bitcoin node at `http://host:port`; and where other servers are: `host`, `host:port`.
 
 use std::{
     fmt,
@@ -6,19 +6,18 @@ use std::{
 };
 
 /// Ways to reach a pool that other miners know and this one does not yet.
-const OTHER_SCHEMES: [&str; 8] = [
-    "stratum+ssl",
-    "stratum+tls",
-    "stratum+tcps",
-    "stratum2+tcp",
-    "stratum2+ssl",
-    "stratum+http",
-    "https",
-    "ssl",
-];
+const OTHER_SCHEMES: [&str; 4] = ["stratum2+tcp", "stratum2+ssl", "stratum+http", "https"];
+
+/// What some pools write for `stratum+ssl`; read as that.
+const TLS_ALIAS: &str = "stratum+tls";
+/// Who writes these means Stratum over TLS.
+const TLS_ALMOST: [&str; 3] = ["stratum+tcps", "ssl", "tls"];
 
 /// The form that a problem can offer when nothing of the text is worth repeating.
 const FORM: &str = "stratum+tcp://host:port";
+
+/// The form for a pool over TLS, when that is what was meant.
+const TLS_FORM: &str = "stratum+ssl://host:port";
 
 /// The form for a node, when that is what was meant.
 const NODE_FORM: &str = "http://host:8332";
@@ -28,16 +27,26 @@ const NODE_FORM: &str = "http://host:8332";
 pub enum Scheme {
     /// Stratum V1 over TCP.
     Stratum,
+    /// Stratum V1 over TLS.
+    StratumTls,
     /// JSON-RPC over HTTP with a Bitcoin node.
     Node,
 }
 
 impl Scheme {
-    const ALL: [Self; 2] = [Self::Stratum, Self::Node];
+    const ALL: [Self; 3] = [Self::Stratum, Self::StratumTls, Self::Node];
+
+    fn named(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case(TLS_ALIAS) {
+            return Some(Self::StratumTls);
+        }
+        Self::ALL.into_iter().find(|known| name.eq_ignore_ascii_case(known.name()))
+    }
 
     fn name(self) -> &'static str {
         match self {
             Self::Stratum => "stratum+tcp",
+            Self::StratumTls => "stratum+ssl",
             Self::Node => "http",
         }
     }
@@ -46,6 +55,7 @@ impl Scheme {
     fn usual_port(self) -> u16 {
         match self {
             Self::Stratum => 3333,
+            Self::StratumTls => 4333,
             Self::Node => 8332,
         }
     }
@@ -53,6 +63,7 @@ impl Scheme {
     fn form(self) -> &'static str {
         match self {
             Self::Stratum => FORM,
+            Self::StratumTls => TLS_FORM,
             Self::Node => NODE_FORM,
         }
     }
@@ -96,11 +107,14 @@ impl PoolUrl {
             let host = if text.is_empty() { "host:port" } else { text };
             return Err(format!("{text:?} has no scheme; write {}://{host}", Scheme::Stratum.name()));
         };
-        let Some(scheme) = Scheme::ALL.into_iter().find(|known| named.eq_ignore_ascii_case(known.name()))
-        else {
-            let known = OTHER_SCHEMES.iter().any(|other| named.eq_ignore_ascii_case(other));
-            let verdict = if known { "is not supported yet" } else { "is not known" };
-            let form = if named.eq_ignore_ascii_case("https") { NODE_FORM } else { FORM };
+        let Some(scheme) = Scheme::named(named) else {
+            let among = |names: &[&str]| names.iter().any(|name| named.eq_ignore_ascii_case(name));
+            let verdict = if among(&OTHER_SCHEMES) { "is not supported yet" } else { "is not known" };
+            let form = match () {
+                () if among(&["https"]) => NODE_FORM,
+                () if among(&TLS_ALMOST) => TLS_FORM,
+                () => FORM,
+            };
             return Err(format!("{named:?} {verdict}; write {form}"));
         };
         let (form, usual) = (scheme.form(), format!("{}://", scheme.name()));

@@ -15,6 +15,7 @@ mod reader;
 mod roughtime;
 mod schema;
 mod secret;
+mod trust;
 
 pub use address::{HostPort, PoolUrl, Scheme};
 pub use error::{Errors, Problem};
@@ -25,3 +26,4 @@ pub use payout::PayoutAddress;
 pub use roughtime::Roughtime;
 pub use schema::{Config, MAX_POOLS, MAX_SIZE, Pool, Solo, VERSION};
 pub use secret::Secret;
+pub use trust::{Fingerprint, Trust};

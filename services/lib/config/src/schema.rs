@@ -14,6 +14,7 @@ use crate::{
     payout::PayoutAddress,
     reader::{self, Reader},
     secret::Secret,
+    trust::{self, Trust},
 };
 
 /// The schema that this program reads.
@@ -25,6 +26,8 @@ pub const MAX_SIZE: usize = 64 * 1024;
 /// Longest user or password, bytes: both go to the pool in one line.
 const MAX_CREDENTIAL: usize = 256;
 
+/// Of a `[[pool]]`.
+const KEYS: [&str; 7] = ["url", "user", "password", "authority", "certificate_sha256", "address", "tag"];
 const DEFAULT_NAME: &str = "adit";
 const DEFAULT_PASSWORD: &str = "x";
 const USER_EXAMPLE: &str = "\"address.worker\"";
@@ -49,6 +52,8 @@ pub struct Pool {
     pub url: PoolUrl,
     pub user: Secret,
     pub password: Secret,
+    /// For a pool over TLS ([`Scheme::StratumTls`]), and for nothing else.
+    pub trust: Option<Trust>,
     /// For a node ([`Scheme::Node`]), and for nothing else.
     pub solo: Option<Solo>,
 }
@@ -184,7 +189,7 @@ fn pool(reader: &mut Reader<'_>, entry: &Spanned<DeValue<'_>>) -> Option<Pool> {
         reader.problem(entry.span(), format!("pool: {kind} where a table belongs; write [[pool]]"));
         return None;
     };
-    reader.only(table, "pool.", &["url", "user", "password", "address", "tag"]);
+    reader.only(table, "pool.", &KEYS);
     let url = match required(reader, entry.span(), table, "url", URL_EXAMPLE) {
         Some((text, place)) => match PoolUrl::parse(text) {
             Ok(url) => Some(url),
@@ -210,8 +215,12 @@ fn pool(reader: &mut Reader<'_>, entry: &Spanned<DeValue<'_>>) -> Option<Pool> {
         }
     };
     let url = url?;
-    let solo = if is_node { Some(solo(reader, entry.span(), table)?) } else { no_solo(reader, table)? };
-    Some(Pool { url, user: user?, password: password?, solo })
+    let trust = match url.scheme() {
+        Scheme::StratumTls => trust::trust(reader, table).map(Some),
+        Scheme::Stratum | Scheme::Node => trust::no_trust(reader, table).map(|()| None),
+    };
+    let solo = if is_node { solo(reader, entry.span(), table).map(Some) } else { no_solo(reader, table) };
+    Some(Pool { url, user: user?, password: password?, trust: trust?, solo: solo? })
 }
 
 /// The keys that only a node has.

@@ -73,7 +73,9 @@ fn every_wrong_address_is_answered_with_the_right_form() {
         ("host:3333", r#""host:3333" has no scheme; write stratum+tcp://host:3333"#),
         ("", r#""" has no scheme; write stratum+tcp://host:port"#),
         ("stratum+tcp://:3333", r#""stratum+tcp://:3333" has no host; write stratum+tcp://host:port"#),
-        ("stratum+ssl://host:1", r#""stratum+ssl" is not supported yet; write stratum+tcp://host:port"#),
+        ("stratum+ssl://host", r#""stratum+ssl://host" has no port; write stratum+ssl://host:4333"#),
+        ("stratum+tls://host:0", r#""0" is not a port from 1 to 65535; write stratum+ssl://host:4333"#),
+        ("stratum+tcps://host:1", r#""stratum+tcps" is not known; write stratum+ssl://host:port"#),
         (
             "stratum2+tcp://host:1/key",
             r#""stratum2+tcp" is not supported yet; write stratum+tcp://host:port"#,
@@ -150,7 +152,7 @@ colour = "red"
             "adit.toml:9: pool.url: missing; write url = \"stratum+tcp://host:port\"",
             "adit.toml:10: pool.user: a number where a text belongs; write user = \"address.worker\"",
             "adit.toml:11: pool.pasword: unknown key; did you mean password?",
-            "adit.toml:12: pool.colour: unknown key; known here are url, user, password, address, tag",
+            "adit.toml:12: pool.colour: unknown key; known here are url, user, password, authority, certificate_sha256, address, tag",
         ]
     );
 }

@@ -134,7 +134,7 @@ impl NodeLink {
         };
         happened.unwrap_or_else(|reason| {
             self.state = State::Down;
-            LinkEvent::Lost { reason, wait: Duration::ZERO }
+            LinkEvent::Lost { reason, wait: Duration::ZERO, by_clock: false }
         })
     }
 }
