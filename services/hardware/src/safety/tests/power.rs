@@ -176,6 +176,22 @@ fn a_board_behind_a_psu_is_proven_once_that_is_on() {
     assert_eq!(bench.runs(ms(250)).boards[0].stage, Stage::Run);
 }
 
+/// What can be seen without the PSU keeps it off; what only shows behind it keeps the chips in reset.
+#[test]
+fn a_board_that_only_the_psu_can_cut_lets_it_come_for_what_shows_only_then() {
+    let mut limits = limits();
+    limits.boards[0].supply = Supply::Common;
+    limits.boards[0].parts.sensors.iter_mut().for_each(|sensor| sensor.reads = Reads::WithPsu);
+    let mut bench = Bench::cold(limits);
+    bench.silence(SWITCHED, &Reading::Identity(Identity::Matches));
+    assert_eq!(bench.runs(ms(2000)).machine.stage, Stage::AllOff);
+    bench.set(SWITCHED, Reading::Identity(Identity::Matches));
+    let verdict = bench.runs(ms(500));
+    assert_eq!((verdict.machine.stage, verdict.boards[0].stage), (Stage::Run, Stage::ChainOff));
+    bench.power(MACHINE, true);
+    assert_eq!(bench.runs(ms(500)).boards[0].stage, Stage::Run);
+}
+
 #[test]
 fn a_voltage_may_rise_in_its_time_but_never_too_high() {
     let mut bench = Bench::cold(limits());
