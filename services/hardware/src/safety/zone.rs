@@ -352,10 +352,11 @@ impl Zone {
 
     /// What this place's own fans should do when `hot` says that something behind them is not cool yet after a fault.
     pub(super) fn demand(&self, hot: bool) -> FanDemand {
-        let unproven = || self.fans.iter().any(|fan| !fan.is_proven());
+        // A fan that stands still is to be given what it needs to turn.
+        let asked = |fan: &Watched<Fan>| !fan.is_proven() || fan.latched(Hazard::FanStopped);
         if self.fans.is_empty() || !self.plugged {
             FanDemand::None
-        } else if hot || unproven() {
+        } else if hot || self.fans.iter().any(asked) {
             FanDemand::Full
         } else {
             FanDemand::Normal

@@ -51,6 +51,7 @@ fn a_fan_at_rest_has_its_time_to_spin_up_and_no_more() {
     // And once it has turned, no other spin-up is waited for.
     bench.set(MACHINE, Reading::Rpm(0, Some(0.0)));
     assert_eq!(bench.until(Hazard::FanStopped, Stage::Throttle), Some(ms(1000)));
+    assert_eq!(bench.look().machine.fans, FanDemand::Full, "cold as all is: to get it going");
 }
 
 #[test]
