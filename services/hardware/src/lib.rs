@@ -9,6 +9,7 @@ mod board;
 mod bus;
 mod chain;
 mod doors;
+mod guard;
 mod machine;
 mod notify;
 mod parts;
@@ -29,6 +30,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use bus::Claim;
 pub use doors::Doors;
+use guard::Guard;
 use machine::Machine;
 use profile::Profile;
 use status::Status;
@@ -46,6 +48,7 @@ const HOLDERS: usize = 4;
 pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
+    let guard = Guard::new(profile, &path).context("limits")?;
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
 
@@ -54,7 +57,7 @@ pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>
         biased;
         () = stop => Ok(()),
         ended = &mut doors => ended.map_err(Error::new).and_then(|served| Ok(served?)).context("doors"),
-        never = machine.run() => match never {},
+        never = machine.run(&guard) => match never {},
         () = path.serve(&mut holders) => Ok(()),
         () = notify::watchdog() => Ok(()),
     };

@@ -22,10 +22,13 @@ pub(crate) use self::refusal::Refusal;
 use crate::{
     board::{self, Board, SafeState},
     bus::{Buses, Claim},
-    chain, notify,
+    chain,
+    guard::Guard,
+    notify,
     parts::BoardError,
-    power::{Fault, Judge},
+    power::Fault,
     profile::{BoardProfile, Profile},
+    safety::{Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -33,6 +36,8 @@ use crate::{
 
 /// A board that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
+/// Readings that prove parts before power follow each other like this.
+const LOOK: Duration = Duration::from_millis(50);
 /// A board that is not plugged in is looked for this often.
 const LOOK_FOR: Duration = Duration::from_secs(1);
 
@@ -111,10 +116,11 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
-    pub(crate) async fn run(&mut self) -> Infallible {
+    pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
         let common = Common::new(self.boards.len());
         let refusal = &self.refusal;
-        let slots = self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, refusal)) });
+        let slots =
+            self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, guard, refusal)) });
         let mut lives: Vec<Life<'_>> = slots.collect();
         let shared = SharedLife {
             profile: self.profile,
@@ -123,6 +129,7 @@ impl<'a> Machine<'a> {
             pauses: &mut self.pauses,
             refusal,
             common: &common,
+            guard,
         };
         lives.push(Box::pin(shared.run()));
         poll_fn(|context| {
@@ -183,6 +190,7 @@ struct SharedLife<'a> {
     pauses: &'a mut Pauses,
     refusal: &'a Refusal,
     common: &'a Common,
+    guard: &'a Guard<'a>,
 }
 
 impl SharedLife<'_> {
@@ -198,6 +206,7 @@ impl SharedLife<'_> {
         loop {
             let began = Instant::now();
             let Err(fault) = self.cycle().await;
+            self.guard.see(Place::Machine, Reading::Power(self.shared.has_no_switch()));
             let mut state = SafeState::default();
             make_shared_safe(self.shared, self.refusal, &mut state).await;
             // Boards go off by themselves as soon as they see this; without a supply they already are.
@@ -219,12 +228,12 @@ impl SharedLife<'_> {
             return Err(Fault::NotSafe(state.errors.join("; ")));
         }
         self.common.ready().await;
-        self.shared.bring_up(self.profile).await?;
+        self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();
         self.common.supply(true);
         tokio::select! {
             biased;
-            fault = watch_shared(self.profile, self.shared, self.status) => fault,
+            fault = watch_shared(self.profile, self.shared, self.guard, self.status) => fault,
             fault = self.common.raised() => Err(fault),
         }
     }
@@ -235,7 +244,9 @@ impl SharedLife<'_> {
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            self.status.machine_sample(&self.shared.sample().await);
+            let sample = self.shared.sample().await;
+            self.status.machine_sample(&sample);
+            self.guard.look_at_rest(Place::Machine, &sample);
             if !safe {
                 let mut state = SafeState::default();
                 make_shared_safe(self.shared, self.refusal, &mut state).await;
@@ -260,7 +271,7 @@ impl SharedLife<'_> {
 }
 
 impl Slot<'_> {
-    async fn run(&mut self, common: &Common, machine: &Refusal) -> Infallible {
+    async fn run(&mut self, common: &Common, guard: &Guard<'_>, machine: &Refusal) -> Infallible {
         if !machine.is_none() {
             self.make_safe(machine.hands_off).await;
             common.tried(self.index.into(), &self.safe);
@@ -271,13 +282,20 @@ impl Slot<'_> {
         }
         loop {
             let began = Instant::now();
-            match self.cycle(common).await {
-                Err(Fault::Absent(reason)) => self.wait_for_board(&reason).await,
-                Err(Fault::Shared) => {
+            let Err(fault) = self.cycle(common, guard).await;
+            guard.see(self.place(), Reading::Power(false));
+            match fault {
+                Fault::Absent(reason) => {
+                    guard.see(self.place(), Reading::Plugged(false));
+                    self.wait_for_board(&reason).await;
+                }
+                Fault::Shared => {
+                    // Nobody looks at it until the supply is back.
+                    guard.see(self.place(), Reading::Plugged(false));
                     self.make_safe(false).await;
                     self.status.stage(self.index, Stage::Off);
                 }
-                Err(fault) => self.give_up(fault, began.elapsed(), common).await,
+                fault => self.give_up(fault, began.elapsed(), common, guard).await,
             }
         }
     }
@@ -306,7 +324,7 @@ impl Slot<'_> {
     }
 
     /// Once from safe to hashing; ends with the reason why not, or why no longer.
-    async fn cycle(&mut self, common: &Common) -> Result<Infallible, Fault> {
+    async fn cycle(&mut self, common: &Common, guard: &Guard<'_>) -> Result<Infallible, Fault> {
         self.make_safe(false).await;
         common.tried(self.index.into(), &self.safe);
         if self.safe.absent {
@@ -320,7 +338,7 @@ impl Slot<'_> {
         tokio::select! {
             biased;
             () = common.supply_is(false) => Err(Fault::Shared),
-            fault = self.hash() => fault,
+            fault = self.hash(guard) => fault,
         }
     }
 
@@ -332,27 +350,34 @@ impl Slot<'_> {
     }
 
     /// From a board that is off, with a supply that is there.
-    async fn hash(&mut self) -> Result<Infallible, Fault> {
-        let (index, status) = (self.index, self.status);
+    async fn hash(&mut self, guard: &Guard<'_>) -> Result<Infallible, Fault> {
+        let (index, status, place) = (self.index, self.status, self.place());
+        guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample().await;
         status.sample(index, &sample);
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
+        let asked = Instant::now();
+        while !guard.permits(place, &self.board.sample().await, asked)? {
+            notify::progress();
+            sleep(LOOK).await;
+        }
         status.stage(index, Stage::Power);
         self.board.power_up().await?;
+        guard.see(place, Reading::Power(true));
         let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, self.profile, index, &mut self.board, status) => fault,
+            fault = watch(self.machine, index, &mut self.board, guard, status) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
         }
     }
 
     /// Off power, said why, and a pause in which the board is kept safe.
-    async fn give_up(&mut self, fault: Fault, ran: Duration, common: &Common) {
+    async fn give_up(&mut self, fault: Fault, ran: Duration, common: &Common, guard: &Guard<'_>) {
         self.make_safe(false).await;
         let safe = self.safe.reached();
         let reason = self.named(reason(&fault, &self.safe));
@@ -363,11 +388,11 @@ impl Slot<'_> {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
         }
-        self.stay_safe(pause, safe).await;
+        self.stay_safe(pause, safe, guard).await;
     }
 
     /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
+    async fn stay_safe(&mut self, pause: Duration, mut safe: bool, guard: &Guard<'_>) {
         let end = Instant::now() + pause;
         let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
         while Instant::now() < end {
@@ -375,6 +400,7 @@ impl Slot<'_> {
             notify::progress();
             let sample = self.board.sample().await;
             safe &= self.board.is_off(&sample);
+            guard.look_at_rest(self.place(), &sample);
             self.status.sample(self.index, &sample);
             if !safe {
                 self.make_safe(false).await;
@@ -418,6 +444,10 @@ impl Slot<'_> {
         }
     }
 
+    fn place(&self) -> Place {
+        Place::Board(self.index.into())
+    }
+
     /// The board's name where there are several.
     fn name(&self) -> Option<&str> {
         (self.machine.board.len() > 1).then_some(self.profile.name.as_str())
@@ -451,32 +481,35 @@ fn say(reason: &str, pause: Duration, safe: bool, board: Option<&str>) {
 /// Looks at a powered board until something is wrong with it.
 async fn watch(
     machine: &Profile,
-    profile: &BoardProfile,
     index: u8,
     board: &mut Board,
+    guard: &Guard<'_>,
     status: &Status,
 ) -> Result<Infallible, Fault> {
-    let began = Instant::now();
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
-    let mut judge = Judge::of_board(machine, profile);
     loop {
         let sample = board.sample().await;
         status.sample(index, &sample);
-        judge.look(&sample, began.elapsed().as_millis() as u64)?;
+        guard.look(Place::Board(index.into()), &sample)?;
         sleep(interval).await;
     }
 }
 
 /// Looks at what is shared until something is wrong with it.
-async fn watch_shared(profile: &Profile, shared: &mut Shared, status: &Status) -> Result<Infallible, Fault> {
-    let began = Instant::now();
+async fn watch_shared(
+    profile: &Profile,
+    shared: &mut Shared,
+    guard: &Guard<'_>,
+    status: &Status,
+) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
-    let mut judge = Judge::of_shared(profile);
     loop {
-        shared.keep_alive().await?;
+        if shared.keep_alive().await? {
+            guard.psu_answered(true);
+        }
         let sample = shared.sample().await;
         status.machine_sample(&sample);
-        judge.look(&sample, began.elapsed().as_millis() as u64)?;
+        guard.look(Place::Machine, &sample)?;
         notify::progress();
         sleep(interval).await;
     }
