@@ -119,6 +119,20 @@ pub struct Qemu {
     pub memory_mib: u64,
     pub flash_mib: u64,
     pub arguments: Vec<String>,
+    pub buses: Buses,
+}
+
+/// Further arguments of the emulator for buses that end outside of it: `{number}` counts from 0, `{socket}` is where somebody listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buses {
+    /// Once, with any I²C or GPIO.
+    pub memory: Vec<String>,
+    pub i2c: Vec<String>,
+    pub gpio: Vec<String>,
+    /// Once, with any USB port.
+    pub usb_controller: Vec<String>,
+    pub usb: Vec<String>,
 }
 
 impl Partition {

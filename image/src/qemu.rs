@@ -1,7 +1,7 @@
 //! What stands in for a board's own flash in emulation, and the arguments that start it all.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::board::{Board, Qemu};
 use crate::disk::SparseFile;
@@ -57,6 +57,40 @@ pub fn arguments(board: &Board, qemu: &Qemu, files: &QemuFiles<'_>) -> Result<Ve
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     qemu.arguments.iter().map(|argument| board.fill(argument, &values)).collect()
+}
+
+/// Sockets of buses that end outside of the emulator, by kind; somebody listens at each.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BusSockets<'a> {
+    pub i2c: &'a [PathBuf],
+    pub gpio: &'a [PathBuf],
+    pub usb: &'a [PathBuf],
+}
+
+/// The arguments that add these buses; none for none.
+pub fn buses(board: &Board, qemu: &Qemu, sockets: BusSockets<'_>) -> Result<Vec<String>> {
+    let templates = &qemu.buses;
+    let mut arguments = Vec::new();
+    let mut add = |template: &[String], values: &[(&str, &str)]| -> Result<()> {
+        for argument in template {
+            arguments.push(board.fill(argument, values)?);
+        }
+        Ok(())
+    };
+    if !sockets.i2c.is_empty() || !sockets.gpio.is_empty() {
+        add(&templates.memory, &[("memory_mib", &qemu.memory_mib.to_string())])?;
+    }
+    if !sockets.usb.is_empty() {
+        add(&templates.usb_controller, &[])?;
+    }
+    let kinds =
+        [(sockets.i2c, &templates.i2c), (sockets.gpio, &templates.gpio), (sockets.usb, &templates.usb)];
+    for (sockets, template) in kinds {
+        for (number, socket) in sockets.iter().enumerate() {
+            add(template, &[("number", &number.to_string()), ("socket", &option(socket)?)])?;
+        }
+    }
+    Ok(arguments)
 }
 
 /// What a serial port of the unit ends in.

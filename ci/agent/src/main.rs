@@ -4,10 +4,14 @@
 //!
 //! * `signal NAME NUMBER`: sends the signal to every process of that name; `ok COUNT`
 //! * `pids NAME`: `ok PID …`
-//! * `memory`: resident memory of every process, KiB; `ok NAME ANONYMOUS FILE SHARED, NAME …`
+//! * `memory`: resident memory of every process, KiB, and what it took of the processor, ms; `ok NAME ANONYMOUS FILE SHARED PROCESSOR, NAME …`
 //! * `ping`: `ok`
 //!
+//! and what [`buses`] lists, of the unit's I²C, GPIO and USB.
+//!
 //! Anything else: `error …`.
+
+mod buses;
 
 use std::{fs, io::Read, os::fd::AsFd};
 
@@ -24,6 +28,7 @@ fn main() -> Result<()> {
     let port = adit_sys::tty::open(&port, 115_200).context(port)?;
     let mut port = fs::File::from(port);
     let mut line = Vec::new();
+    let mut held = buses::Held::default();
     loop {
         wait(&port, PollFlags::IN)?;
         let mut bytes = [0; 64];
@@ -40,13 +45,13 @@ fn main() -> Result<()> {
             }
             let order = String::from_utf8_lossy(&line).into_owned();
             line.clear();
-            let answer = obey(order.trim()).unwrap_or_else(|error| format!("error {error:#}"));
+            let answer = obey(order.trim(), &mut held).unwrap_or_else(|error| format!("error {error:#}"));
             write(&mut port, &format!("{answer}\n"))?;
         }
     }
 }
 
-fn obey(order: &str) -> Result<String> {
+fn obey(order: &str, held: &mut buses::Held) -> Result<String> {
     let words: Vec<&str> = order.split_ascii_whitespace().collect();
     match words[..] {
         ["ping"] => Ok("ok".into()),
@@ -63,7 +68,8 @@ fn obey(order: &str) -> Result<String> {
             }
             Ok(format!("ok {}", found.len()))
         }
-        _ => bail!("orders are: ping, memory, pids NAME, signal NAME NUMBER"),
+        ["i2c" | "gpio" | "usb" | "tty", ..] => buses::obey(&words, held),
+        _ => bail!("orders are: ping, memory, pids NAME, signal NAME NUMBER, i2c …, gpio …, usb, tty …"),
     }
 }
 
@@ -75,7 +81,10 @@ fn pids(name: &str) -> Result<Vec<Pid>> {
     Ok(processes()?.into_iter().filter(named).collect())
 }
 
-/// `NAME ANONYMOUS FILE SHARED` of each process; a thread of the kernel has no memory of its own and is left out.
+/// Milliseconds in a tick of `/proc/PID/stat`: USER_HZ is 100 on every processor that we build for.
+const MS_PER_TICK: u64 = 10;
+
+/// `NAME ANONYMOUS FILE SHARED PROCESSOR` of each process; a thread of the kernel has no memory of its own and is left out.
 fn memory() -> Result<Vec<String>> {
     let of = |pid: Pid| {
         let status = fs::read_to_string(in_proc(pid, "status")).ok()?;
@@ -84,9 +93,17 @@ fn memory() -> Result<Vec<String>> {
             line.split_ascii_whitespace().next()
         };
         let (anonymous, file, shared) = (value("RssAnon")?, value("RssFile")?, value("RssShmem")?);
-        Some(format!("{} {anonymous} {file} {shared}", value("Name")?))
+        let processor = ticks(&fs::read_to_string(in_proc(pid, "stat")).ok()?)? * MS_PER_TICK;
+        Some(format!("{} {anonymous} {file} {shared} {processor}", value("Name")?))
     };
     Ok(processes()?.into_iter().filter_map(of).collect())
+}
+
+/// User and system time, of all threads: fields 14 and 15 of proc_pid_stat(5). The name before them, in parentheses, may hold anything.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
 }
 
 fn processes() -> Result<Vec<Pid>> {
@@ -118,4 +135,16 @@ fn wait(port: &fs::File, events: PollFlags) -> Result<()> {
     let mut ready = [PollFd::from_borrowed_fd(port.as_fd(), events)];
     poll(&mut ready, None).context("poll")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_behind_any_name() {
+        let stat = "42 (a) R 7 (b) S 1 42 42 0 -1 4194560 300 0 0 0 17 5 0 0 20 0 1 0 30 1000000 200";
+        assert_eq!(ticks(stat), Some(22));
+        assert_eq!(ticks("42 (short) S 1 42"), None);
+    }
 }

@@ -9,6 +9,7 @@ mod spread;
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -39,6 +40,9 @@ pub enum What {
     },
     /// Memory of every process in a booted unit that mines
     Memory {
+        /// After the first share mine on for so long, with a new block and both pages asked for every second
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        mine: u64,
         #[command(flatten)]
         output: Output,
     },
@@ -84,7 +88,7 @@ pub async fn run(what: What) -> Result<()> {
         What::Smoke => smoke().await,
         What::Boot { runs, output } => show(&boot::measure(runs).await?, &output),
         What::Size { no_armv7, output } => show(&size::measure(!no_armv7)?, &output),
-        What::Memory { output } => show(&memory::measure().await?, &output),
+        What::Memory { mine, output } => show(&memory::measure(Duration::from_secs(mine)).await?, &output),
         What::Latency { blocks, rounds, output } => show(&latency::measure(blocks, rounds).await?, &output),
         What::Hash => hash(),
     }
@@ -98,7 +102,7 @@ async fn smoke() -> Result<()> {
         hash(),
         judged(latency::measure(40, 3).await),
         judged(size::measure(false)),
-        judged(memory::measure().await),
+        judged(memory::measure(Duration::ZERO).await),
         judged(boot::measure(3).await),
     ];
     let breaches: Vec<String> =

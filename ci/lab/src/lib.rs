@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod budgets;
+pub mod buses;
 pub mod console;
 pub mod display;
 pub mod images;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    buses::Buses,
     console::Event,
     display::{Display, Numbers},
     images::{BOARD, Images},
@@ -106,7 +107,14 @@ async fn boot_and_watch(
     let config = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
     let config = config.context("mining without a pool needs a node")?;
     images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
-    let mut rig = Rig::start(&RigInputs { images, disk: &disk, folder: work, extra: &[], hurry_bits: 0 })?;
+    let mut rig = Rig::start(&RigInputs {
+        images,
+        disk: &disk,
+        folder: work,
+        extra: &[],
+        buses: &Buses::default(),
+        hurry_bits: 0,
+    })?;
     let result = watch(options, backend, &mut rig, signals, display, outcome).await;
     rig.stop().await;
     result

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    buses::{Buses, Ports},
     console::Event,
     images::{Images, copy_sparse},
     qemu::Unit,
@@ -106,6 +107,8 @@ fn config(pool: &str) -> String {
 pub struct Rig {
     pub simulator: adit_simulator::Handle,
     pub unit: Unit,
+    /// The unit's buses that end here.
+    pub ports: Ports,
     /// Where the unit's status page can be asked for from this computer.
     pub page: SocketAddr,
     agent: PathBuf,
@@ -122,6 +125,8 @@ pub struct RigInputs<'a> {
     pub folder: &'a Path,
     /// Further arguments for QEMU.
     pub extra: &'a [String],
+    /// Buses that the unit has beside its serial ports.
+    pub buses: &'a Buses,
     /// The simulated chip searches 2^this times as fast as otherwise, as far as this computer can: 2^3 is what AVX-512 does on one core.
     pub hurry_bits: u32,
 }
@@ -156,9 +161,11 @@ impl Rig {
         }
         let monitor = at("monitor.sock");
         arguments.extend(["-qmp".to_owned(), qemu::monitor(&monitor)?]);
+        let ports = Ports::listen(inputs.buses, inputs.folder)?;
+        arguments.extend(ports.arguments(&images.board, qemu)?);
         arguments.extend_from_slice(inputs.extra);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;
-        Ok(Self { simulator, unit, page, agent, monitor })
+        Ok(Self { simulator, unit, ports, page, agent, monitor })
     }
 
     /// Waits until a share is accepted by the unit's own count.
@@ -170,8 +177,19 @@ impl Rig {
 
     /// Plugs the network cable in or pulls it.
     pub async fn cable(&self, plugged: bool) -> Result<()> {
-        let order =
-            serde_json::json!({ "execute": "set_link", "arguments": { "name": "net", "up": plugged } });
+        self.machine(
+            serde_json::json!({ "execute": "set_link", "arguments": { "name": "net", "up": plugged } }),
+        )
+        .await
+    }
+
+    /// Presses the unit's reset button.
+    pub async fn reset(&self) -> Result<()> {
+        self.machine(serde_json::json!({ "execute": "system_reset" })).await
+    }
+
+    /// Gives QEMU an order.
+    async fn machine(&self, order: serde_json::Value) -> Result<()> {
         let talk = async {
             let mut stream = BufReader::new(UnixStream::connect(&self.monitor).await?);
             let mut line = String::new();

@@ -3,7 +3,8 @@
 //! Request: length (u16 LE, all bytes), id, bus 0, page, command, data. Answer: length of the data (u16 LE), id, data;
 //! on an error the data are `FF` and a code. Source: bitaxeorg/bitaxe-raw, `PROTOCOL.md` of 256foundation/mujina.
 
-use crate::machine::{Machine, Nak};
+use crate::device::Nak;
+use crate::machine::Machine;
 
 /// Least and most bytes of a request: the fixed part, and the firmware's buffer.
 const SHORTEST: usize = 6;
@@ -16,7 +17,6 @@ const GPIO: u8 = 0x06;
 const ADC: u8 = 0x07;
 const LED: u8 = 0x08;
 
-const ASIC_RESET_PIN: u8 = 0;
 /// Answers millivolts, u16 LE (assumed: no capture of it is published).
 const READ_VDD: u8 = 0x50;
 
@@ -82,23 +82,27 @@ impl Board {
 
 /// From the bus number on.
 fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
+    let bus = &mut machine.buses()[0];
     match *request {
         [0, I2C, 0x10, _, _, _, _] => Ok(vec![]), // bus frequency: the model has none
         [0, I2C, 0x20, address, ref bytes @ ..] => {
-            machine.i2c_write(address, bytes)?;
+            bus.write(address, bytes)?;
             Ok(vec![])
         }
-        [0, I2C, 0x30, address, count] => Ok(machine.i2c_read(address, count.into())?),
+        [0, I2C, 0x30, address, count] => Ok(bus.read(address, count.into())?),
         [0, I2C, 0x40, address, ref bytes @ .., count] => {
-            machine.i2c_write(address, bytes)?;
-            Ok(machine.i2c_read(address, count.into())?)
+            bus.write(address, bytes)?;
+            Ok(bus.read(address, count.into())?)
         }
-        [0, GPIO, ASIC_RESET_PIN] => Ok(vec![u8::from(!machine.reset_held())]),
-        [0, GPIO, ASIC_RESET_PIN, level] => {
-            machine.hold_reset(level == 0);
+        [0, GPIO, pin] => {
+            machine.lines().level(pin.into()).map(|level| vec![u8::from(level)]).ok_or(Failure::Invalid)
+        }
+        [0, GPIO, pin, level] => {
+            let driven = machine.lines().host_drives(pin.into(), Some(level != 0));
+            driven.map_err(|_| Failure::Invalid)?;
             Ok(vec![u8::from(level != 0)])
         }
-        [0, ADC, READ_VDD] => Ok((machine.rail_millivolts() as u16).to_le_bytes().to_vec()),
+        [0, ADC, READ_VDD] => Ok(((machine.seats[0].rail_volts * 1e3).round() as u16).to_le_bytes().to_vec()),
         [0, LED, 0x10, _, _, _] => Ok(vec![]),
         _ => Err(Failure::Invalid),
     }
@@ -107,6 +111,7 @@ fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::models::BITAXE_GAMMA;
 
     fn ask(board: &mut Board, machine: &mut Machine, hex_bytes: &str) -> Step {
         board.push(&hex::decode(hex_bytes.replace(' ', "")).expect("hex"), 0);
@@ -119,7 +124,7 @@ mod tests {
 
     #[test]
     fn published_requests_are_answered() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         let mut ask = |bytes| ask(&mut board, &mut machine, bytes);
         assert_eq!(ask("07 00 00 00 06 00 00"), reply("01 00 00 00"), "reset low");
         assert_eq!(ask("07 00 05 00 06 00 01"), reply("01 00 05 01"), "reset high");
@@ -131,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_an_error_with_its_code() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         let mut ask = |bytes| ask(&mut board, &mut machine, bytes);
         assert_eq!(ask("08 00 01 00 05 20 4F DE"), reply("02 00 01 FF 10"), "no such device");
         assert_eq!(ask("09 00 02 00 05 40 32 FE 02"), reply("02 00 02 FF 10"));
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_length_that_cannot_be_drops_what_came() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         assert_eq!(ask(&mut board, &mut machine, "03 00 00 00"), Step::Malformed);
         assert_eq!(ask(&mut board, &mut machine, "FF FF 00"), Step::Malformed);
         assert_eq!(ask(&mut board, &mut machine, "06 00 09 00"), Step::Wait);
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn half_a_request_is_forgotten_after_a_pause() {
-        let (mut board, mut machine) = (Board::default(), Machine::new());
+        let (mut board, mut machine) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
         board.push(&[0x07, 0x00, 0x00], 0);
         board.push(&[0x06, 0x00, 0x09, 0x00, 0x06, 0x00], PARTIAL_REQUEST_EXPIRES_NS + 1);
         assert_eq!(board.step(&mut machine), reply("01 00 09 00"));

@@ -14,5 +14,6 @@ pub use chain::{Chain, Effect};
 pub use model::{
     BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Model, NonceLayout, NonceSpace, UnknownModel,
 };
+pub(crate) use own::Activity;
 pub use single::{Cores, Sweeping};
 pub use ticket::TicketMask;

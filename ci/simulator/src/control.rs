@@ -4,7 +4,7 @@ use crate::endpoint::{self, OpenError};
 use crate::events::Events;
 use crate::fault::{Arguments, Fault};
 use crate::shared::Shared;
-use crate::state::State;
+use crate::state::{ChipState, State};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,8 +28,22 @@ const IDLE_CLIENT: Duration = Duration::from_secs(600);
 enum Request {
     // Braces, because serde lets unknown fields pass in a variant without them.
     State {},
-    Events { after: u64 },
-    Fault { name: String, on: Option<bool>, count: Option<u32>, value: Option<f64> },
+    Events {
+        after: u64,
+    },
+    Fault {
+        name: String,
+        on: Option<bool>,
+        count: Option<u32>,
+        value: Option<f64>,
+        board: Option<usize>,
+        chip: Option<u32>,
+        fan: Option<usize>,
+        sensor: Option<usize>,
+    },
+    Chips {
+        board: usize,
+    },
     Shutdown {},
 }
 
@@ -44,6 +58,10 @@ enum Reply {
         ok: bool,
         #[serde(flatten)]
         events: Events,
+    },
+    Chips {
+        ok: bool,
+        chips: Vec<ChipState>,
     },
     Done {
         ok: bool,
@@ -157,12 +175,16 @@ fn answer(shared: &Shared, line: &[u8]) -> (Reply, bool) {
         Request::Events { after } => {
             Reply::Events { ok: true, events: shared.read(|world| world.events(after)) }
         }
-        Request::Fault { name, on, count, value } => {
-            match Fault::parse(&name, Arguments { on, count, value }) {
-                Ok(fault) => {
-                    shared.change(|world| world.fault(fault));
-                    Reply::DONE
-                }
+        Request::Chips { board } => match shared.change(|world| world.chips(board)) {
+            Some(chips) => Reply::Chips { ok: true, chips },
+            None => Reply::refused(&format!("no board {board}")),
+        },
+        Request::Fault { name, on, count, value, board, chip, fan, sensor } => {
+            let arguments = Arguments { on, count, value, chip, fan, sensor };
+            let fault = Fault::parse(&name, arguments);
+            let board = board.unwrap_or(0);
+            match fault.and_then(|fault| shared.change(|world| world.fault(board, fault))) {
+                Ok(()) => Reply::DONE,
                 Err(error) => Reply::refused(&error),
             }
         }

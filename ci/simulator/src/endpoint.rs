@@ -52,6 +52,10 @@ pub enum OpenError {
     Occupied(PathBuf),
     #[error("{path}")]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("{name} has {boards} chains: {given} endpoints are not enough or too many")]
+    Chains { name: &'static str, boards: usize, given: usize },
+    #[error("{name} has {} board controller", if *has { "a" } else { "no" })]
+    Controller { name: &'static str, has: bool },
     #[error("no thread to run it")]
     Thread { source: std::io::Error },
 }

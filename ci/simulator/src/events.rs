@@ -58,6 +58,23 @@ pub enum Event {
         name: String,
         on: bool,
     },
+    /// The mains supply's output came or went.
+    Psu {
+        on: bool,
+    },
+    /// The mains supply switched itself off: `watchdog`, `over-temperature`, `over-current`.
+    PsuCut {
+        why: String,
+    },
+    /// A board's rail was cut by what feeds it: `heartbeat`, `over-temperature`.
+    RailCut {
+        why: String,
+    },
+    /// A host wrote to a board's EEPROM, which no host may.
+    EepromWritten {
+        at: u8,
+        bytes: usize,
+    },
 }
 
 /// An event with its number (from 1) and its time (CLOCK_MONOTONIC).
@@ -65,8 +82,15 @@ pub enum Event {
 pub struct Record {
     pub seq: u64,
     pub us: u64,
+    /// The hash board that it happened to; 0, and not written, of things that no single board is concerned with.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub board: usize,
     #[serde(flatten)]
     pub event: Event,
+}
+
+fn is_zero(board: &usize) -> bool {
+    *board == 0
 }
 
 /// The answer to "what happened after number N".
@@ -84,12 +108,17 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// On board 0, or on none.
     pub(crate) fn push(&mut self, event: Event) {
+        self.push_on(0, event);
+    }
+
+    pub(crate) fn push_on(&mut self, board: usize, event: Event) {
         if self.records.len() == RING {
             self.records.pop_front();
         }
         self.last_seq += 1;
-        self.records.push_back(Record { seq: self.last_seq, us: clock::now_ns() / 1000, event });
+        self.records.push_back(Record { seq: self.last_seq, us: clock::now_ns() / 1000, board, event });
     }
 
     pub(crate) fn after(&self, seq: u64) -> Events {
@@ -117,7 +146,7 @@ mod tests {
 
     #[test]
     fn events_look_as_the_contract_says() {
-        let record = Record { seq: 1, us: 2, event: Event::Rail { on: false } };
+        let record = Record { seq: 1, us: 2, board: 0, event: Event::Rail { on: false } };
         let text = serde_json::to_string(&record).expect("serialises");
         assert_eq!(text, r#"{"seq":1,"us":2,"event":"rail","on":false}"#);
         assert_eq!(serde_json::to_string(&Event::CrcError).expect("serialises"), r#"{"event":"crc-error"}"#);

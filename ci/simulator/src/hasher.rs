@@ -15,16 +15,16 @@ const LARGEST_PORTION: u64 = 50_000;
 const FORGIVEN_NS: u64 = 100_000_000;
 
 /// Searches until the simulation ends; sleeps while there is nothing to search or it is ahead of the chips' clock.
-pub(crate) fn run(shared: &Shared, slowdown_bits: u32, seed: u64) {
+pub(crate) fn run(shared: &Shared, board: usize, slowdown_bits: u32, seed: u64) {
     let mut random = Random::new(seed);
     let mut current: Option<(u64, Sweep)> = None;
     let mut due_ns = 0;
     let mut found = Vec::new();
     while !shared.stopped() {
-        let (version, work) = shared.read(|world| world.work());
+        let (version, work) = shared.read(|world| world.work(board));
         let Some(work) = work else {
             current = None;
-            shared.wait_for_work(version, IDLE);
+            shared.wait_for_work(board, version, IDLE);
             continue;
         };
         let sweep = match current.take() {
@@ -42,7 +42,7 @@ pub(crate) fn run(shared: &Shared, slowdown_bits: u32, seed: u64) {
 
         let now = clock::now_ns();
         if due_ns > now {
-            shared.wait_for_work(version, Duration::from_nanos(due_ns - now));
+            shared.wait_for_work(board, version, Duration::from_nanos(due_ns - now));
             continue;
         }
         let rate = work.hashes_per_second() / f64::from(slowdown_bits).exp2();
@@ -52,7 +52,7 @@ pub(crate) fn run(shared: &Shared, slowdown_bits: u32, seed: u64) {
         while hashes <= portion {
             hashes += sweep.step(&mut found).max(1);
         }
-        shared.change(|world| world.searched(&work, hashes, &found));
+        shared.change(|world| world.searched(board, &work, hashes, &found));
         let took_ns = (hashes as f64 / rate * 1e9) as u64;
         due_ns = due_ns.max(now.saturating_sub(FORGIVEN_NS)).saturating_add(took_ns);
     }

@@ -9,20 +9,27 @@
 //! silent, a panic on input, unbounded memory, a busy wait.
 
 mod board;
+mod bus;
 mod chip;
+mod circuit;
 mod clock;
 mod control;
+mod device;
 mod endpoint;
 mod events;
 mod fault;
+mod gpio;
 mod hasher;
 mod line;
 mod machine;
+mod physics;
+mod ports;
 mod random;
 mod search;
 mod shared;
 mod simulator;
 mod state;
+mod stock;
 mod wire;
 mod world;
 
@@ -30,10 +37,19 @@ pub use chip::{
     BM1362, BM1366, BM1368, BM1370, BM1387, BM1397, Chain, Cores, Effect, Model, NonceLayout, NonceSpace,
     Sweeping, TicketMask, UnknownModel,
 };
+pub use device::Nak;
 pub use endpoint::{Endpoint, EndpointError, OpenError};
 pub use events::{Event, Events, Record};
 pub use fault::{Arguments, Fault, FaultError};
+pub use gpio::{Driver, Edge, Line, LineError};
+pub use machine::model::MachineModel;
+pub use machine::models::{
+    BENCH_PARTS, BITAXE_GAMMA, BITAXE_MAX, BITAXE_SUPRA, BITAXE_ULTRA, EMBERONE00, S9, S19_XP, S19J_PRO,
+    S19J_PRO_PIC, S21, S21_PRO, UnknownMachine,
+};
+pub use ports::{GpioPort, I2cPort};
 pub use search::{ChipWork, Found, Position, Sweep, Work};
-pub use simulator::{Config, Handle, Simulator};
-pub use state::{Celsius, ChainState, Fan, Rail, State};
+pub use simulator::{Config, Handle, MachineConfig, Simulator};
+pub use state::{BoardState, Celsius, ChainState, ChipState, Fan, Psu, Rail, SensorState, State};
+pub use stock::{Figures, machines};
 pub use wire::{Body, Broken, Command, Dialect, Job, Parser, Received, Response, Target, crc5, crc16};

@@ -1,9 +1,9 @@
 //! The serial line between host and chips: bytes both ways, at the line rate when the endpoint has one.
 
+use crate::circuit::Outgoing;
 use crate::clock;
 use crate::endpoint::Port;
 use crate::shared::Shared;
-use crate::world::Outgoing;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -55,7 +55,7 @@ struct Portion {
 }
 
 /// Carries bytes from the host to the chips until the simulation ends.
-pub(crate) fn receive(shared: &Shared, port: &Port) {
+pub(crate) fn receive(shared: &Shared, board: usize, port: &Port) {
     let mut free_at = 0;
     let mut on_wire: VecDeque<Portion> = VecDeque::new();
     let mut bytes = [0; MOST_AT_ONCE];
@@ -63,7 +63,7 @@ pub(crate) fn receive(shared: &Shared, port: &Port) {
         let now = clock::now_ns();
         let wait = match on_wire.front() {
             Some(portion) if portion.end_ns <= now => {
-                shared.change(|world| world.line_bytes(&portion.bytes, portion.timing));
+                shared.change(|world| world.line_bytes(board, &portion.bytes, portion.timing));
                 on_wire.pop_front();
                 continue;
             }
@@ -91,7 +91,7 @@ fn portion_size(rate: Option<u32>) -> usize {
 }
 
 /// Carries the chips' answers to the host until the simulation ends.
-pub(crate) fn transmit(shared: &Shared, port: &Port, queue: &Receiver<Outgoing>) {
+pub(crate) fn transmit(shared: &Shared, board: usize, port: &Port, queue: &Receiver<Outgoing>) {
     let mut free_at = 0;
     while !shared.stopped() {
         let mut outgoing = match queue.recv_timeout(PATIENCE) {
@@ -99,18 +99,18 @@ pub(crate) fn transmit(shared: &Shared, port: &Port, queue: &Receiver<Outgoing>)
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let Some(rate) = shared.read(|world| world.may_send(&outgoing)) else { continue };
+        let Some(rate) = shared.read(|world| world.may_send(board, &outgoing)) else { continue };
         let host_rate = port.host_receives_at();
         let timing = Timing { from_ns: free_at.max(clock::now_ns()), rate: host_rate.map(|_| rate) };
         free_at = timing.begin_ns(outgoing.bytes.len());
         clock::sleep_until_ns(free_at);
         if host_rate.is_some_and(|rate| !timing.fits(rate)) {
             shared.change(|world| {
-                outgoing.bytes.iter_mut().for_each(|byte| *byte = world.garble(*byte));
+                outgoing.bytes.iter_mut().for_each(|byte| *byte = world.garble(board, *byte));
             });
         }
         port.write(&outgoing.bytes);
-        shared.change(|world| world.sent(&outgoing, free_at));
+        shared.change(|world| world.sent(board, &outgoing, free_at));
     }
 }
 

@@ -1,178 +1,306 @@
-//! The machine around the chips: regulator, fan, heat, reset line, and the I²C bus on which the host finds them.
-//! First-order models, enough that a driver's reactions can be watched in real time.
+//! A machine at work: its buses, lines and boards, and the physics that joins them. Every step, what hosts asked for is read
+//! out of the parts, time passes, and what has become of it is put into the parts that measure it.
 
-mod emc2101;
-mod linear11;
-mod tps546;
+pub(crate) mod identity;
+pub(crate) mod model;
+pub(crate) mod models;
+pub(crate) mod part;
+mod wiring;
 
-use crate::fault::Faults;
-use emc2101::Emc2101;
-use tps546::Tps546;
+use crate::bus::I2cBus;
+use crate::device::Device as _;
+use crate::device::apw::{Apw, Curve, Cut};
+use crate::device::eeprom::SIZE;
+use crate::events::Event;
+use crate::fault::MachineFaults;
+use crate::gpio::{Driver, Lines};
+use crate::physics::approach;
+use crate::physics::board::{Air, Board, Load};
+use crate::physics::psu::{Output, Trip};
+use crate::random::Random;
+use model::{Feed, MachineModel, Role};
+use part::{Chip, Part, Sensor};
 
-/// EMC2101 fan controller.
-pub(crate) const FAN_ADDRESS: u8 = 0x4C;
-/// TPS546D24A core regulator.
-pub(crate) const REGULATOR_ADDRESS: u8 = 0x24;
-
-const AMBIENT_CELSIUS: f64 = 25.0;
-/// The rail changes by this much in a millisecond: 1.2 V in 3 ms, the boards' TON_RISE.
-const RAIL_MILLIVOLTS_PER_MS: f64 = 400.0;
-/// Below this no chip works.
-const CHIP_NEEDS_MILLIVOLTS: f64 = 800.0;
-const FULL_RPM: f64 = 7000.0;
-/// Below this share of full drive the fan does not turn.
-const FAN_STARTS_AT: f64 = 0.1;
-/// 95 % of a new speed is reached after three of these.
-const FAN_SPIN_UP_SECONDS: f64 = 0.33;
-/// A Bitaxe Gamma takes about 17 W at 525 MHz and 1.15 V.
-const WATTS_AT_525_MHZ: f64 = 17.0;
-const IDLE_WATTS: f64 = 1.5;
-/// Chip and heat sink.
-const CHIP_JOULES_PER_KELVIN: f64 = 18.0;
-/// Chip to air: with the fan at rest, and with it at full speed.
-const KELVIN_PER_WATT: (f64, f64) = (8.0, 1.3);
-/// The board follows a part of the chip's rise, slowly.
-const BOARD_SHARE: f64 = 0.4;
-const BOARD_SECONDS: f64 = 20.0;
+pub(crate) const AMBIENT_CELSIUS: f64 = 25.0;
+/// A regulator's output changes by this much in a second: 1.2 V in 3 ms, the boards' TON_RISE. A PIC's buck is slower.
+const REGULATOR_SLEW: f64 = 400.0;
+const BUCK_SLEW: f64 = 40.0;
+/// A switch between supply and board closes in this time constant.
+const SWITCH_SECONDS: f64 = 0.02;
 /// After reset is released, the first readings of the chip's diode are void (seen on the real board).
 const DIODE_SETTLES_SECONDS: f64 = 0.3;
+/// Boards of many chips are computed no more finely than this.
+const COARSE_STEP: f64 = 0.005;
+const MANY_CHIPS: usize = 8;
+/// Each supply's calibration differs by this much, of one volt, either way.
+const CURVE_SPREAD: f64 = 0.05;
 
-/// No device answered, or it refused a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Nak;
-
-/// What the chips do, as far as it makes heat.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Load {
-    pub(crate) mhz: f64,
-    pub(crate) hashing: bool,
+/// A board and what surrounds it.
+pub(crate) struct Seat {
+    pub(crate) board: Board,
+    /// What its regulator or switch gives.
+    pub(crate) rail_volts: f64,
+    pub(crate) commanded_volts: f64,
+    target_volts: f64,
+    reset_line: usize,
+    plug_line: Option<usize>,
+    /// Seconds since power and released reset came together.
+    released: f64,
 }
 
 pub(crate) struct Machine {
-    regulator: Tps546,
-    fan: Emc2101,
-    rail_millivolts: f64,
-    rpm: f64,
-    watts: f64,
-    chip_celsius: f64,
-    board_celsius: f64,
-    reset_held: bool,
-    seconds_since_release: f64,
+    pub(crate) model: &'static MachineModel,
+    buses: Vec<I2cBus<Part>>,
+    lines: Lines,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) sensors: Vec<Sensor>,
+    pub(crate) psu: Option<Output>,
+    psu_enabled: bool,
+    pub(crate) fans: Vec<Fan>,
+    pub(crate) faults: MachineFaults,
+    /// Seconds that physics has yet to catch up with.
+    owed: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fan {
+    /// Share of full drive.
+    pub(crate) drive: f64,
+    pub(crate) rpm: f64,
 }
 
 impl Machine {
-    /// As it is just after the mains came on: rail off, fan at rest, reset held.
-    pub(crate) fn new() -> Self {
-        Self {
-            regulator: Tps546::new(),
-            fan: Emc2101::new(),
-            rail_millivolts: 0.0,
-            rpm: 0.0,
-            watts: 0.0,
-            chip_celsius: AMBIENT_CELSIUS,
-            board_celsius: AMBIENT_CELSIUS,
-            reset_held: true,
-            seconds_since_release: 0.0,
+    /// As it is just after the mains came on. `lottery`: no two dies are alike, drawn from the seed.
+    pub(crate) fn new(
+        model: &'static MachineModel,
+        seed: u64,
+        lottery: bool,
+        eeproms: &[[u8; SIZE]],
+    ) -> Self {
+        let mut random = Random::new(seed ^ 0x5EED);
+        let mut curve = Curve::APW121215;
+        if lottery {
+            let share = (random.byte() as f64 / 127.5) - 1.0;
+            curve.volts_at_zero += CURVE_SPREAD * share;
+        }
+        let eeprom = |board: usize| {
+            eeproms.get(board).copied().unwrap_or_else(|| {
+                model.identity.map_or([0xFF; SIZE], |name| {
+                    identity::eeprom(name, board, model.stock.volts, model.stock.mhz)
+                })
+            })
+        };
+        let (buses, sensors) = part::build(model.parts, model.buses, eeprom, curve);
+        let mut lines = Lines::default();
+        for line in model.lines {
+            let machine_drives = matches!(line.role, Role::Plug(_) | Role::Button);
+            let driver = if machine_drives { Driver::Machine } else { Driver::Host };
+            let number = lines.add(line.name, driver, line.pull);
+            if machine_drives {
+                lines.drive(number, Some(true));
+            }
+        }
+        let line_of = |role: Role| model.lines.iter().position(|line| line.role == role);
+        let seats = (0..model.boards)
+            .map(|board| Seat {
+                board: Board::new(&model.board, AMBIENT_CELSIUS, lottery.then(|| random.next())),
+                rail_volts: 0.0,
+                commanded_volts: 0.0,
+                target_volts: 0.0,
+                reset_line: line_of(Role::Reset(board)).expect("every board has a reset line"),
+                plug_line: line_of(Role::Plug(board)),
+                released: 0.0,
+            })
+            .collect();
+        let mut machine = Self {
+            model,
+            buses,
+            lines,
+            seats,
+            sensors,
+            psu: model.supply.map(|_| Output::new(AMBIENT_CELSIUS)),
+            psu_enabled: false,
+            fans: vec![Fan::default(); model.air.fans],
+            faults: MachineFaults::new(model.boards),
+            owed: 0.0,
+        };
+        machine.sense(0.0);
+        machine
+    }
+
+    pub(crate) fn buses(&mut self) -> &mut [I2cBus<Part>] {
+        &mut self.buses
+    }
+
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    fn parts(&mut self) -> impl Iterator<Item = &mut Part> {
+        self.buses.iter_mut().flat_map(|bus| bus.parts.iter_mut().map(|mounted| &mut mounted.part))
+    }
+
+    fn line_level(&self, role: Role) -> Option<bool> {
+        self.lines.level(self.model.lines.iter().position(|line| line.role == role)?)
+    }
+
+    /// Lets `seconds` pass. `load`: what chip `chip` of board `board` does.
+    pub(crate) fn advance(&mut self, seconds: f64, load: impl Fn(usize, usize) -> Load) {
+        self.parts().for_each(|part| part.advance(seconds));
+        self.obey();
+        self.owed += seconds;
+        let chips = self.model.boards * self.model.board.chips;
+        if chips > MANY_CHIPS && self.owed < COARSE_STEP {
+            return;
+        }
+        let seconds = std::mem::take(&mut self.owed);
+        self.blow(seconds);
+        self.supply(seconds);
+        self.burn(seconds, load);
+        self.sense(seconds);
+    }
+
+    fn blow(&mut self, seconds: f64) {
+        for (number, fan) in self.fans.iter_mut().enumerate() {
+            fan.rpm = self.model.air.turn(fan.rpm, fan.drive, self.faults.fan_stopped(number), seconds);
         }
     }
 
-    /// Lets `seconds` pass.
-    pub(crate) fn advance(&mut self, seconds: f64, load: Load, faults: &Faults) {
-        let target = if faults.rail_stuck_off { 0.0 } else { self.regulator.target_millivolts() };
-        let step = RAIL_MILLIVOLTS_PER_MS * seconds * 1000.0;
-        self.rail_millivolts += (target - self.rail_millivolts).clamp(-step, step);
+    fn rpms(&self) -> Vec<f64> {
+        self.fans.iter().map(|fan| fan.rpm).collect()
+    }
 
-        let drive = self.fan.drive();
-        let turns = drive >= FAN_STARTS_AT && !faults.fan_stopped;
-        self.rpm =
-            approach(self.rpm, if turns { FULL_RPM * drive } else { 0.0 }, seconds, FAN_SPIN_UP_SECONDS);
+    /// What boards, fans and control board take out of the input.
+    pub(crate) fn input_amperes(&self) -> f64 {
+        let volts = self.psu.as_ref().map_or(self.model.input_volts, |psu| psu.volts);
+        if volts < 1.0 { 0.0 } else { self.direct_watts() / volts }
+    }
 
-        let volts = self.rail_millivolts / 1000.0;
-        let clock = if load.hashing { load.mhz / 525.0 } else { 0.0 };
-        let idle = if self.chips_run() { IDLE_WATTS } else { 0.0 };
-        self.watts = idle + (WATTS_AT_525_MHZ - IDLE_WATTS) * clock * (volts / 1.15).powi(2);
-        let air = self.rpm / FULL_RPM;
-        let resistance = 1.0 / (1.0 / KELVIN_PER_WATT.0 * (1.0 - air) + 1.0 / KELVIN_PER_WATT.1 * air);
-        let rest = AMBIENT_CELSIUS + self.watts * resistance;
-        self.chip_celsius = approach(self.chip_celsius, rest, seconds, CHIP_JOULES_PER_KELVIN * resistance);
-        let board_rest = AMBIENT_CELSIUS + BOARD_SHARE * (self.chip_celsius - AMBIENT_CELSIUS);
-        self.board_celsius = approach(self.board_celsius, board_rest, seconds, BOARD_SECONDS);
+    fn board_watts(&self) -> f64 {
+        let of = |seat: &Seat| seat.board.watts + seat.board.loss_watts(&self.model.board);
+        self.seats.iter().map(of).sum()
+    }
 
-        self.seconds_since_release =
-            if self.chips_run() { self.seconds_since_release + seconds } else { 0.0 };
-        let diode = (self.seconds_since_release >= DIODE_SETTLES_SECONDS).then(|| self.chip_celsius(faults));
-        let tach = if faults.tach_silent { 0.0 } else { self.rpm };
-        self.fan.sense(self.board_celsius(faults), diode, tach);
-        self.regulator.sense(self.rail_millivolts, self.watts, self.board_celsius(faults) + 8.0);
+    fn direct_watts(&self) -> f64 {
+        self.board_watts() + self.model.air.watts(&self.rpms()) + self.model.standing_watts
+    }
+
+    /// At the wall; of a machine without a mains supply at its input.
+    pub(crate) fn input_watts(&self) -> f64 {
+        match (&self.psu, self.model.supply) {
+            // Fans and control board have a winding of their own, which is not switched.
+            (Some(psu), Some(supply)) => {
+                let standing = self.model.air.watts(&self.rpms()) + self.model.standing_watts;
+                let output = psu.watts + standing;
+                output + supply.loss_watts(output)
+            }
+            _ => self.direct_watts(),
+        }
+    }
+
+    /// Of all chips together.
+    pub(crate) fn watts(&self) -> f64 {
+        self.seats.iter().map(|seat| seat.board.watts).sum()
+    }
+
+    fn supply(&mut self, seconds: f64) {
+        let target = if self.psu_enabled { self.psu_commanded_volts() } else { 0.0 };
+        let watts = self.board_watts();
+        let (Some(output), Some(supply)) = (&mut self.psu, self.model.supply) else { return };
+        let amperes = if output.volts < 1.0 { 0.0 } else { watts / output.volts };
+        let trip = output.advance(supply, target, amperes, self.faults.ambient, seconds);
+        let Some(trip) = trip else { return };
+        for part in self.parts() {
+            if let Chip::Apw(chip) = &mut part.chip {
+                chip.trip(match trip {
+                    Trip::OverTemperature => Cut::OverTemperature,
+                    Trip::OverCurrent => Cut::OverCurrent,
+                });
+            }
+        }
+    }
+
+    fn burn(&mut self, seconds: f64, load: impl Fn(usize, usize) -> Load) {
+        let share = self.model.air.share(&self.rpms());
+        let air = Air {
+            inlet: self.faults.ambient,
+            watts_per_kelvin: self.model.air.watts_per_kelvin(share) / self.model.boards as f64,
+            share,
+        };
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            let target = seat.target_volts;
+            match self.model.feed {
+                Feed::Regulator | Feed::Trimmed | Feed::Buck => {
+                    let slew = if self.model.feed == Feed::Buck { BUCK_SLEW } else { REGULATOR_SLEW };
+                    let step = slew * seconds;
+                    seat.rail_volts += (target - seat.rail_volts).clamp(-step, step);
+                }
+                Feed::Supply | Feed::Switched => {
+                    seat.rail_volts = approach(seat.rail_volts, target, seconds, SWITCH_SECONDS);
+                }
+            }
+            let held = self.lines.level(seat.reset_line) != Some(true);
+            let alive = seat.board.alive(&self.model.board) && !held;
+            seat.released = if alive { seat.released + seconds } else { 0.0 };
+            let load = |chip| if alive { load(number, chip) } else { Load::default() };
+            seat.board.advance(&self.model.board, seat.rail_volts, air, load, seconds);
+        }
+    }
+
+    /// What parts have to tell, with the board that each is on.
+    pub(crate) fn happened(&mut self) -> Vec<(usize, Event)> {
+        let mut all = Vec::new();
+        for part in self.parts() {
+            let board = part.model.board().unwrap_or(0);
+            while let Some(event) = part.happened() {
+                all.push((board, event));
+            }
+        }
+        all
+    }
+
+    /// Faults have changed: what depends on them alone follows at once.
+    pub(crate) fn faults_changed(&mut self) {
+        self.obey();
+        self.sense(0.0);
     }
 
     /// Chips have voltage and are out of reset.
-    pub(crate) fn chips_run(&self) -> bool {
-        self.rail_on() && !self.reset_held
+    pub(crate) fn chips_run(&self, board: usize) -> bool {
+        self.rail_on(board) && !self.reset_held(board)
     }
 
-    pub(crate) fn rail_on(&self) -> bool {
-        self.rail_millivolts >= CHIP_NEEDS_MILLIVOLTS
+    pub(crate) fn rail_on(&self, board: usize) -> bool {
+        self.seats[board].board.alive(&self.model.board) && !self.faults.boards[board].unplugged
     }
 
-    pub(crate) fn rail_millivolts(&self) -> u32 {
-        self.rail_millivolts.round() as u32
+    pub(crate) fn reset_held(&self, board: usize) -> bool {
+        self.lines.level(self.seats[board].reset_line) == Some(false)
     }
 
-    pub(crate) fn commanded_millivolts(&self) -> u32 {
-        self.regulator.commanded_millivolts().round() as u32
+    pub(crate) fn psu_on(&self) -> bool {
+        self.psu.as_ref().is_some_and(|psu| psu.volts > 1.0)
     }
 
-    pub(crate) fn fan_percent(&self) -> u32 {
-        (self.fan.drive() * 100.0).round() as u32
+    fn apw(&self) -> Option<&Apw> {
+        self.buses.iter().flat_map(|bus| &bus.parts).find_map(|mounted| match &mounted.part.chip {
+            Chip::Apw(chip) => Some(chip),
+            _ => None,
+        })
     }
 
-    pub(crate) fn rpm(&self) -> u32 {
-        self.rpm.round() as u32
+    /// Has a supply that is talked to.
+    pub(crate) fn has_apw(&self) -> bool {
+        self.apw().is_some()
     }
 
-    pub(crate) fn watts(&self) -> f64 {
-        self.watts
+    /// What the supply was told to give.
+    pub(crate) fn psu_commanded_volts(&self) -> f64 {
+        self.apw().map_or(self.model.input_volts, Apw::commanded_volts)
     }
 
-    pub(crate) fn chip_celsius(&self, faults: &Faults) -> f64 {
-        self.chip_celsius + faults.temperature_offset
+    /// Why the supply has cut its output, and seconds until its watchdog will.
+    pub(crate) fn psu_watch(&self) -> (Option<Cut>, Option<f64>) {
+        self.apw().map_or((None, None), |chip| (chip.cut(), chip.watchdog_left()))
     }
-
-    pub(crate) fn board_celsius(&self, faults: &Faults) -> f64 {
-        self.board_celsius + faults.temperature_offset
-    }
-
-    pub(crate) fn reset_held(&self) -> bool {
-        self.reset_held
-    }
-
-    pub(crate) fn hold_reset(&mut self, held: bool) {
-        self.reset_held = held;
-    }
-
-    /// A write transaction on the bus.
-    pub(crate) fn i2c_write(&mut self, address: u8, bytes: &[u8]) -> Result<(), Nak> {
-        match address {
-            FAN_ADDRESS => self.fan.write(bytes),
-            REGULATOR_ADDRESS => self.regulator.write(bytes),
-            _ => Err(Nak),
-        }
-    }
-
-    /// A read transaction; what a device has no byte for reads as ones.
-    pub(crate) fn i2c_read(&mut self, address: u8, count: usize) -> Result<Vec<u8>, Nak> {
-        let mut bytes = match address {
-            FAN_ADDRESS => self.fan.read(),
-            REGULATOR_ADDRESS => self.regulator.read(),
-            _ => Err(Nak),
-        }?;
-        bytes.resize(count, 0xFF);
-        Ok(bytes)
-    }
-}
-
-/// First-order lag.
-fn approach(value: f64, target: f64, seconds: f64, time_constant: f64) -> f64 {
-    target + (value - target) * (-seconds / time_constant).exp()
 }

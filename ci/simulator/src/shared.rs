@@ -28,17 +28,17 @@ impl Shared {
     /// Changes the world, and wakes the search if it has something else to do now.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.lock();
-        let before = world.work().0;
+        let before = world.work_versions();
         let result = change(&mut world);
-        if world.work().0 != before {
+        if world.work_versions() != before {
             self.work_changed.notify_all();
         }
         result
     }
 
-    /// Waits until the work is another than `version`, or the time is over.
-    pub(crate) fn wait_for_work(&self, version: u64, at_most: Duration) {
-        let unchanged = |world: &mut World| world.work().0 == version && !self.stopped();
+    /// Waits until the work of this board is another than `version`, or the time is over.
+    pub(crate) fn wait_for_work(&self, board: usize, version: u64, at_most: Duration) {
+        let unchanged = |world: &mut World| world.work(board).0 == version && !self.stopped();
         drop(
             self.work_changed
                 .wait_timeout_while(self.lock(), at_most, unchanged)

@@ -1,5 +1,6 @@
 //! The truth at one moment, as the control port tells it.
 
+use crate::gpio::Line;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,72 @@ pub struct State {
     pub hashes: u64,
     /// Over about the last second.
     pub mhs: f64,
+    /// At the wall; of a machine without a mains supply at its input.
+    pub input_watts: f64,
+    /// What flows into the machine, °C.
+    pub ambient: f64,
+    pub fans: Vec<Fan>,
+    pub psu: Option<Psu>,
+    pub boards: Vec<BoardState>,
+    pub sensors: Vec<SensorState>,
+    pub lines: Vec<Line>,
+}
+
+/// One hash board.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoardState {
+    pub rail: Rail,
+    pub reset: bool,
+    /// `chip`: of the hottest.
+    pub celsius: Celsius,
+    pub mean_chip_celsius: f64,
+    /// Air that leaves it, and its regulator.
+    pub outlet_celsius: f64,
+    pub regulator_celsius: f64,
+    /// Of the chips.
+    pub watts: f64,
+    pub amperes: f64,
+    /// Share of all hashes that come out wrong.
+    pub error_share: f64,
+    pub chain: ChainState,
+    pub hashes: u64,
+    pub mhs: f64,
+}
+
+/// The mains supply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Psu {
+    pub on: bool,
+    pub volts: f64,
+    pub commanded_volts: f64,
+    pub output_watts: f64,
+    pub celsius: f64,
+    /// Why it switched itself off.
+    pub cut: Option<String>,
+    /// Until its watchdog cuts.
+    pub watchdog_seconds: Option<f64>,
+}
+
+/// A temperature that some part measures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SensorState {
+    pub name: String,
+    /// What the part sees; none: nothing to measure.
+    pub celsius: Option<f64>,
+    /// It says what a fault makes it say.
+    pub faulty: bool,
+}
+
+/// One chip, of those that `{"op":"chips"}` tells about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChipState {
+    pub celsius: f64,
+    pub watts: f64,
+    pub mhz: f64,
+    /// Share of its hashes that come out wrong.
+    pub error_share: f64,
+    /// Its own counter.
+    pub errors: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

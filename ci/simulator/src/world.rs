@@ -1,20 +1,19 @@
 //! Everything that is simulated, at one moment, behind one lock. Threads bring bytes, nonces and the passing of time;
-//! what comes out goes into the queue of the line, into events and into the truth.
+//! what comes out goes into the queues of the lines, into events and into the truth.
 
 use crate::board::{Board, Step};
-use crate::chip::{Chain, Effect};
+use crate::circuit::{Circuit, Outgoing};
 use crate::clock;
+use crate::device::Nak;
 use crate::events::{Event, Events, Ring};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, FaultError};
+use crate::gpio::{LineError, Lines};
 use crate::line::Timing;
-use crate::machine::{Load, Machine};
-use crate::random::Random;
+use crate::machine::Machine;
+use crate::physics::board::Load;
 use crate::search::{Found, Work};
-use crate::state::{Celsius, ChainState, Fan, Rail, State};
-use crate::wire::{Broken, Command, Dialect, Job, Parser, Received, Response};
-use std::collections::BTreeSet;
+use crate::state::{BoardState, Celsius, ChipState, Fan, Psu, Rail, SensorState, State};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use tracing::{info, warn};
 
 const OVER_TEMPERATURE_CELSIUS: f64 = 110.0;
@@ -24,93 +23,46 @@ const COOL_AGAIN_CELSIUS: f64 = 105.0;
 const LONGEST_STEP_NS: u64 = 50_000_000;
 /// More lost time than this (a suspended host) is not caught up with.
 const MOST_CATCHING_UP_NS: u64 = 5_000_000_000;
-const RATE_WINDOW_NS: u64 = 1_000_000_000;
 
-/// Bytes for the line to the host.
-pub(crate) struct Outgoing {
-    pub(crate) bytes: Vec<u8>,
-    /// Of a nonce response: what it reports.
-    reported: Option<Reported>,
-    /// The chips' power-on that they belong to; later they are void.
-    pub(crate) power_serial: u64,
-}
-
-/// A nonce on its way to the host.
+/// What was last told of a board.
 #[derive(Clone, Copy)]
-struct Reported {
-    /// As the frame has it.
-    nonce: u32,
-    job_id: u8,
-    /// Place on the chain of the chip that found it.
-    chip: usize,
-}
-
-#[derive(Default)]
-struct Counters {
-    jobs: u64,
-    nonces: u64,
-    crc_errors: u64,
-    garbled_bytes: u64,
-    protocol_errors: u64,
-    dropped_responses: u64,
-    hashes: u64,
-}
-
-/// Hash rate over the last whole window.
-#[derive(Default)]
-struct Rate {
-    since_ns: u64,
-    hashes_then: u64,
-    mhs: f64,
+struct Told {
+    rail_on: bool,
+    reset_held: bool,
+    too_hot: bool,
 }
 
 pub(crate) struct World {
-    base_bits: u32,
     machine: Machine,
     board: Board,
-    chain: Chain,
-    parser: Parser,
-    faults: Faults,
+    circuits: Vec<Circuit>,
+    /// The chains are others than the machine's: its boards' dies stand in for them, and never err.
+    stand_in: bool,
     ring: Ring,
-    random: Random,
-    line: SyncSender<Outgoing>,
-    counters: Counters,
-    rate: Rate,
     now_ns: u64,
-    /// What the chips search, and how often that has changed.
-    work: Option<Arc<Work>>,
-    work_version: u64,
-    power_serial: u64,
-    rail_on: bool,
+    told: Vec<Told>,
     fan_percent: u32,
-    too_hot: bool,
-    warned: BTreeSet<&'static str>,
+    psu_on: bool,
 }
 
 impl World {
-    pub(crate) fn new(chain: Chain, base_bits: u32, seed: u64, line: SyncSender<Outgoing>) -> Self {
-        let now_ns = clock::now_ns();
-        let parser = Parser::new(chain.model().dialect());
+    pub(crate) fn new(machine: Machine, circuits: Vec<Circuit>, now_ns: u64) -> Self {
+        let model = machine.model;
+        let own = |circuit: &Circuit| {
+            circuit.chain.len() == model.board.chips && circuit.chain.model().id == model.chip.id
+        };
+        let stand_in = !circuits.iter().all(own);
+        let told = Told { rail_on: false, reset_held: true, too_hot: false };
         Self {
-            base_bits,
-            machine: Machine::new(),
+            told: vec![told; circuits.len()],
+            machine,
             board: Board::default(),
-            chain,
-            parser,
-            faults: Faults::default(),
+            circuits,
+            stand_in,
             ring: Ring::default(),
-            random: Random::new(seed),
-            line,
-            counters: Counters::default(),
-            rate: Rate { since_ns: now_ns, ..Rate::default() },
             now_ns,
-            work: None,
-            work_version: 0,
-            power_serial: 0,
-            rail_on: false,
             fan_percent: 0,
-            too_hot: false,
-            warned: BTreeSet::new(),
+            psu_on: false,
         }
     }
 
@@ -118,267 +70,299 @@ impl World {
     pub(crate) fn tick(&mut self, now_ns: u64) {
         let mut left = now_ns.saturating_sub(self.now_ns).min(MOST_CATCHING_UP_NS);
         self.now_ns = self.now_ns.max(now_ns);
-        let load = Load { mhz: self.chain.mhz().unwrap_or(0.0), hashing: self.work.is_some() };
         while left > 0 {
             let step = left.min(LONGEST_STEP_NS);
-            let seconds = step as f64 / 1e9;
-            self.machine.advance(seconds, load, &self.faults);
-            self.chain.advance(seconds, self.machine.chip_celsius(&self.faults));
+            self.step(step as f64 / 1e9);
             left -= step;
         }
         self.notice_changes();
-        let window = now_ns.saturating_sub(self.rate.since_ns);
-        if window >= RATE_WINDOW_NS {
-            let hashes = self.counters.hashes - self.rate.hashes_then;
-            let mhs = hashes as f64 * 1e3 / window as f64;
-            self.rate = Rate { since_ns: now_ns, hashes_then: self.counters.hashes, mhs };
+        self.circuits.iter_mut().for_each(|circuit| circuit.count(now_ns));
+    }
+
+    fn step(&mut self, seconds: f64) {
+        let (circuits, stand_in) = (&self.circuits, self.stand_in);
+        self.machine.advance(seconds, |board, chip| {
+            let circuit = &circuits[board];
+            if stand_in {
+                let mhz = circuit.chain.mhz().unwrap_or(0.0);
+                return Load { mhz, hashing: f64::from(u8::from(circuit.hashing())) };
+            }
+            let activity = circuit.activities.get(chip).copied().unwrap_or_default();
+            Load { mhz: activity.mhz, hashing: activity.hashing }
+        });
+        let offset = self.machine.faults.temperature_offset;
+        for (circuit, seat) in self.circuits.iter_mut().zip(&self.machine.seats) {
+            let dies = &seat.board.chips;
+            let die = |chip: usize| &dies[if stand_in { 0 } else { chip.min(dies.len() - 1) }];
+            let feels = |chip: usize| {
+                let die = die(chip);
+                (die.celsius + offset, if stand_in { 0.0 } else { die.errors })
+            };
+            circuit.chain.advance_each(seconds, &circuit.activities, feels);
+            if !stand_in {
+                circuit.errors.iter_mut().zip(dies).for_each(|(errors, die)| *errors = die.errors);
+            }
         }
     }
 
     /// Turns what the machine has come to into events, and into power for the chips.
     fn notice_changes(&mut self) {
-        if self.machine.rail_on() != self.rail_on {
-            self.rail_on = self.machine.rail_on();
-            info!(on = self.rail_on, millivolts = self.machine.rail_millivolts(), "rail");
-            self.ring.push(Event::Rail { on: self.rail_on });
+        let offset = self.machine.faults.temperature_offset;
+        for (board, event) in self.machine.happened() {
+            warn!(board, ?event, "machine");
+            self.ring.push_on(board, event);
         }
-        if self.machine.fan_percent() != self.fan_percent {
-            self.fan_percent = self.machine.fan_percent();
-            self.ring.push(Event::Fan { percent: self.fan_percent });
+        if self.machine.psu_on() != self.psu_on {
+            self.psu_on = self.machine.psu_on();
+            info!(on = self.psu_on, "psu");
+            self.ring.push(Event::Psu { on: self.psu_on });
         }
-        let celsius = self.machine.chip_celsius(&self.faults);
-        if celsius > OVER_TEMPERATURE_CELSIUS && !self.too_hot {
-            self.too_hot = true;
-            warn!(celsius, "over temperature");
-            self.ring.push(Event::OverTemperature { celsius });
-        } else if celsius < COOL_AGAIN_CELSIUS {
-            self.too_hot = false;
+        for (board, told) in self.told.iter_mut().enumerate() {
+            if self.machine.rail_on(board) != told.rail_on {
+                told.rail_on = !told.rail_on;
+                let volts = self.machine.seats[board].rail_volts;
+                info!(board, on = told.rail_on, volts, "rail");
+                self.ring.push_on(board, Event::Rail { on: told.rail_on });
+            }
+            if self.machine.reset_held(board) != told.reset_held {
+                told.reset_held = !told.reset_held;
+                info!(board, held = told.reset_held, "reset");
+                self.ring.push_on(board, Event::Reset { held: told.reset_held });
+            }
+            let celsius = self.machine.seats[board].board.hottest() + offset;
+            if celsius > OVER_TEMPERATURE_CELSIUS && !told.too_hot {
+                told.too_hot = true;
+                warn!(board, celsius, "over temperature");
+                self.ring.push_on(board, Event::OverTemperature { celsius });
+            } else if celsius < COOL_AGAIN_CELSIUS {
+                told.too_hot = false;
+            }
+            self.circuits[board].set_powered(self.machine.chips_run(board));
         }
-        if self.machine.chips_run() != self.chain.powered() {
-            self.chain.set_powered(self.machine.chips_run());
-            self.power_serial += 1;
-            self.parser = Parser::new(self.chain.model().dialect());
-            self.refresh_work();
+        let percent = percent(self.machine.fans.first().map_or(0.0, |fan| fan.drive));
+        if percent != self.fan_percent {
+            self.fan_percent = percent;
+            self.ring.push(Event::Fan { percent });
         }
     }
 
     /// Bytes that the host sent to the chips.
-    pub(crate) fn line_bytes(&mut self, bytes: &[u8], timing: Timing) {
-        for (index, &byte) in bytes.iter().enumerate() {
-            if !self.chain.powered() {
-                return;
-            }
-            let byte = if timing.fits(self.chain.baud()) { byte } else { self.garble(byte) };
-            self.parser.push(byte, timing.begin_ns(index), timing.end_ns(index));
-            while let Some(received) = self.parser.next() {
-                self.received(received);
-            }
-        }
+    pub(crate) fn line_bytes(&mut self, board: usize, bytes: &[u8], timing: Timing) {
+        self.circuits[board].line_bytes(bytes, timing, &mut self.ring);
     }
 
     /// What a receiver at another rate makes of a byte.
-    pub(crate) fn garble(&mut self, byte: u8) -> u8 {
-        self.warn_once("line-rate", "the host's line rate is not the chips'");
-        self.counters.garbled_bytes += 1;
-        byte ^ (self.random.byte() | 1)
+    pub(crate) fn garble(&mut self, board: usize, byte: u8) -> u8 {
+        self.circuits[board].garble(byte)
     }
 
-    fn received(&mut self, received: Received) {
-        let command = match received.command {
-            Ok(command) => command,
-            Err(Broken::Checksum) => {
-                self.counters.crc_errors += 1;
-                self.warn_once("crc", "a command's checksum is wrong");
-                return self.ring.push(Event::CrcError);
-            }
-            Err(broken) => {
-                return self.protocol_error(match broken {
-                    Broken::Noise => "bytes outside any frame",
-                    Broken::UnknownHeader => "unknown header byte",
-                    Broken::WrongLength => "length byte does not fit the header",
-                    _ => "a reserved byte is not zero",
-                });
-            }
-        };
-        let changes_work = matches!(command, Command::Write { .. } | Command::Job(_));
-        for effect in self.chain.execute(command, self.reachable_chips()) {
-            match effect {
-                Effect::Answer(response) => self.send(response, None),
-                Effect::Pll(mhz) => self.ring.push(Event::Pll { mhz: mhz.unwrap_or(0.0) }),
-                Effect::Baud(rate) => self.ring.push(Event::Baud { rate }),
-                Effect::Job(job) => self.job_began(&job, received.begin_ns, received.end_ns),
-                Effect::Refused(what) => self.protocol_error(what),
-            }
-        }
-        if changes_work {
-            self.refresh_work();
-        }
+    /// What the chips of a board search, and a number that changes whenever that does.
+    pub(crate) fn work(&self, board: usize) -> (u64, Option<Arc<Work>>) {
+        self.circuits[board].work()
     }
 
-    fn job_began(&mut self, job: &Job, begin_ns: u64, end_ns: u64) {
-        self.counters.jobs += 1;
-        let bytes = job.previous_hash().into_iter().flatten().rev();
-        let prev_hash = bytes.map(|byte| format!("{byte:02x}")).collect();
-        self.ring.push(Event::Job {
-            job_id: job.id,
-            first_byte_us: begin_ns / 1000,
-            last_byte_us: end_ns.div_ceil(1000),
-            prev_hash,
-        });
+    /// Changes whenever the work of any board does.
+    pub(crate) fn work_versions(&self) -> u64 {
+        self.circuits.iter().map(Circuit::work_version).sum()
     }
 
-    fn reachable_chips(&self) -> usize {
-        self.chain.len().saturating_sub(self.faults.missing_chips as usize)
+    pub(crate) fn searched(&mut self, board: usize, work: &Work, hashes: u64, found: &[Found]) {
+        self.circuits[board].searched(work, hashes, found);
     }
 
-    fn refresh_work(&mut self) {
-        self.work = self.chain.work(self.reachable_chips(), self.base_bits).map(Arc::new);
-        self.work_version += 1;
+    pub(crate) fn may_send(&self, board: usize, outgoing: &Outgoing) -> Option<u32> {
+        self.circuits[board].may_send(outgoing)
     }
 
-    /// What the chips search, and a number that changes whenever that does.
-    pub(crate) fn work(&self) -> (u64, Option<Arc<Work>>) {
-        (self.work_version, self.work.clone())
-    }
-
-    /// Hashes that were made, and nonces that were found for the job with this number. A job that has been replaced
-    /// reports no more.
-    pub(crate) fn searched(&mut self, work: &Work, hashes: u64, found: &[Found]) {
-        self.counters.hashes += hashes;
-        if self.work.as_ref().is_none_or(|current| current.job_serial != work.job_serial) {
-            return;
-        }
-        for found in found {
-            let nonce = self.faults.wrong_nonce(found.nonce, &mut self.random);
-            if nonce != found.nonce {
-                self.chain.found_one_wrong(found.chip);
-            }
-            let response = Found { nonce, ..*found }.response(work.model, work.job.id, self.chain.wide());
-            for _ in 0..if self.faults.duplicate_nonces { 2 } else { 1 } {
-                self.send(response, Some(Reported { nonce, job_id: work.job.id, chip: found.chip }));
-            }
-        }
-    }
-
-    fn send(&mut self, mut response: Response, reported: Option<Reported>) {
-        if self.faults.chain_silent {
-            return;
-        }
-        self.faults.spoil(response.as_bytes_mut(), &mut self.random);
-        self.queue(response.as_bytes().to_vec(), reported);
-    }
-
-    fn queue(&mut self, bytes: Vec<u8>, reported: Option<Reported>) {
-        let outgoing = Outgoing { bytes, reported, power_serial: self.power_serial };
-        if self.line.try_send(outgoing).is_err() {
-            self.counters.dropped_responses += 1;
-            self.warn_once("queue", "the line cannot keep up with the chips' answers");
-        }
-    }
-
-    /// Whether these bytes are still to be sent, and how fast chips send.
-    pub(crate) fn may_send(&self, outgoing: &Outgoing) -> Option<u32> {
-        (outgoing.power_serial == self.power_serial).then(|| self.chain.baud())
-    }
-
-    /// These bytes have left.
-    pub(crate) fn sent(&mut self, outgoing: &Outgoing, end_ns: u64) {
-        if let Some(Reported { nonce, job_id, chip }) = outgoing.reported {
-            self.counters.nonces += 1;
-            let nonce = format!("{:08x}", nonce.swap_bytes());
-            self.ring.push(Event::Nonce { nonce, job_id, chip, last_byte_us: end_ns.div_ceil(1000) });
-        }
+    pub(crate) fn sent(&mut self, board: usize, outgoing: &Outgoing, end_ns: u64) {
+        self.circuits[board].sent(outgoing, end_ns, &mut self.ring);
     }
 
     /// Bytes that the host sent to the board controller; returns its answers.
     pub(crate) fn board_bytes(&mut self, bytes: &[u8], now_ns: u64) -> Vec<u8> {
-        if self.faults.board_silent {
+        if self.machine.faults.board_silent {
             return Vec::new();
         }
         self.tick(now_ns);
         self.board.push(bytes, now_ns);
         let mut answers = Vec::new();
         loop {
-            let held = self.machine.reset_held();
             let step = self.board.step(&mut self.machine);
-            if self.machine.reset_held() != held {
-                info!(held = !held, "reset");
-                self.ring.push(Event::Reset { held: !held });
-            }
             self.notice_changes();
             match step {
                 Step::Wait => return answers,
                 Step::Answer(answer) => answers.extend(answer),
-                Step::Malformed => self.protocol_error("board: impossible request length"),
+                Step::Malformed => {
+                    self.circuits[0].protocol_error("board: impossible request length", &mut self.ring);
+                }
             }
         }
     }
 
-    fn protocol_error(&mut self, what: &'static str) {
-        self.counters.protocol_errors += 1;
-        self.warn_once(what, what);
-        self.ring.push(Event::ProtocolError { what: what.into() });
-    }
-
-    fn warn_once(&mut self, kind: &'static str, text: &str) {
-        if self.warned.insert(kind) {
-            warn!("{text}; further cases are only counted");
-        }
-    }
-
-    pub(crate) fn fault(&mut self, fault: Fault) {
-        let (name, on) = fault.describe();
-        info!(name, on, "fault");
-        self.faults.set(fault);
-        if let Fault::GarbageBytes(count) = fault {
-            let bytes = (0..count).map(|_| self.random.byte()).collect();
-            self.queue(bytes, None);
-        }
-        self.ring.push(Event::Fault { name: name.into(), on });
+    /// A transfer on a bus; nobody answers on a bus that is not there.
+    pub(crate) fn i2c(
+        &mut self,
+        bus: usize,
+        address: u8,
+        write: &[u8],
+        read: usize,
+        now_ns: u64,
+    ) -> Result<Vec<u8>, Nak> {
+        self.tick(now_ns);
+        let answer = self.machine.buses().get_mut(bus).ok_or(Nak)?.transfer(address, write, read);
         self.notice_changes();
-        self.refresh_work();
+        answer
+    }
+
+    pub(crate) fn i2c_buses(&mut self) -> usize {
+        self.machine.buses().len()
+    }
+
+    pub(crate) fn lines(&mut self) -> &mut Lines {
+        self.machine.lines()
+    }
+
+    pub(crate) fn drive_line(
+        &mut self,
+        line: usize,
+        level: Option<bool>,
+        now_ns: u64,
+    ) -> Result<(), LineError> {
+        self.tick(now_ns);
+        self.machine.lines().host_drives(line, level)?;
+        self.notice_changes();
+        Ok(())
+    }
+
+    pub(crate) fn fault(&mut self, board: usize, fault: Fault) -> Result<(), FaultError> {
+        self.check(board, fault)?;
+        let (name, on) = fault.describe();
+        info!(board, name, on, "fault");
+        match fault {
+            Fault::SensorFrozen { sensor, on } => self.machine.sensors[sensor].frozen = on,
+            Fault::SensorAbsurd { sensor, celsius } => self.machine.sensors[sensor].absurd = celsius,
+            Fault::SensorLost { sensor, on } => self.machine.sensors[sensor].lost = on,
+            Fault::GarbageBytes(count) => self.circuits[board].send_garbage(count),
+            _ => {}
+        }
+        self.machine.faults.set(board, fault);
+        self.circuits[board].faults.set(fault);
+        self.machine.faults_changed();
+        self.ring.push_on(board, Event::Fault { name: name.into(), on });
+        self.notice_changes();
+        self.circuits.iter_mut().for_each(Circuit::refresh_work);
+        Ok(())
+    }
+
+    fn check(&self, board: usize, fault: Fault) -> Result<(), FaultError> {
+        let there = |what, number, there| {
+            if number < there { Ok(()) } else { Err(FaultError::NotThere { what, number, there }) }
+        };
+        there("board", board, self.circuits.len())?;
+        match fault {
+            Fault::OneFanStopped { fan, .. } => there("fan", fan, self.machine.fans.len()),
+            Fault::SensorFrozen { sensor, .. }
+            | Fault::SensorAbsurd { sensor, .. }
+            | Fault::SensorLost { sensor, .. } => there("sensor", sensor, self.machine.sensors.len()),
+            Fault::DeadChip(Some(chip)) | Fault::DeafChip(Some(chip)) | Fault::StuckAddress(Some(chip)) => {
+                there("chip", chip as usize, self.circuits[board].chain.len())
+            }
+            Fault::PsuNak(_) | Fault::PsuHeartbeatIgnored(_) if !self.machine.has_apw() => {
+                Err(FaultError::NoSupply)
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn events(&self, after: u64) -> Events {
         self.ring.after(after)
     }
 
-    pub(crate) fn state(&mut self) -> State {
+    /// All chips of a board; none: no such board.
+    pub(crate) fn chips(&mut self, board: usize) -> Option<Vec<ChipState>> {
         self.tick(clock::now_ns());
-        State {
+        let (circuit, seat) = (self.circuits.get(board)?, self.machine.seats.get(board)?);
+        let offset = self.machine.faults.temperature_offset;
+        let chip = |(index, chip): (usize, &crate::physics::board::Chip)| ChipState {
+            celsius: chip.celsius + offset,
+            watts: chip.watts,
+            mhz: circuit.activities.get(index).map_or(0.0, |activity| activity.mhz),
+            error_share: circuit.errors.get(index).copied().unwrap_or(0.0),
+            errors: circuit.chain.errors(index),
+        };
+        Some(seat.board.chips.iter().enumerate().map(chip).collect())
+    }
+
+    fn board_state(&self, board: usize) -> BoardState {
+        let (circuit, seat) = (&self.circuits[board], &self.machine.seats[board]);
+        let offset = self.machine.faults.temperature_offset;
+        let [_, middle, outlet] = seat.board.sensors;
+        let errors = circuit.errors.iter().sum::<f64>() / circuit.errors.len().max(1) as f64;
+        BoardState {
             rail: Rail {
-                on: self.machine.rail_on(),
-                millivolts: self.machine.rail_millivolts(),
-                commanded_millivolts: self.machine.commanded_millivolts(),
+                on: self.machine.rail_on(board),
+                millivolts: (seat.rail_volts * 1e3).round() as u32,
+                commanded_millivolts: (seat.commanded_volts * 1e3).round() as u32,
             },
-            reset: self.machine.reset_held(),
-            fan: Fan { percent: self.machine.fan_percent(), rpm: self.machine.rpm() },
-            celsius: Celsius {
-                chip: self.machine.chip_celsius(&self.faults),
-                board: self.machine.board_celsius(&self.faults),
-            },
-            watts: self.machine.watts(),
-            chain: ChainState {
-                chips: self.reachable_chips(),
-                addressed: self.chain.addressed(),
-                baud: self.chain.baud(),
-                response_bytes: match self.chain.model().dialect() {
-                    Dialect::Bm1387 => 7,
-                    _ if self.chain.wide() => 11,
-                    _ => 9,
-                },
-                mhz: self.chain.mhz().unwrap_or(0.0),
-                ticket_bits: self.chain.ticket_mask().bits(),
-                version_mask: self.chain.version_mask(),
-                jobs: self.counters.jobs,
-                nonces: self.counters.nonces,
-                crc_errors: self.counters.crc_errors,
-                garbled_bytes: self.counters.garbled_bytes,
-                protocol_errors: self.counters.protocol_errors,
-                dropped_responses: self.counters.dropped_responses,
-            },
-            hashes: self.counters.hashes,
-            mhs: self.rate.mhs,
+            reset: self.machine.reset_held(board),
+            celsius: Celsius { chip: seat.board.hottest() + offset, board: middle + offset },
+            mean_chip_celsius: seat.board.mean_celsius() + offset,
+            outlet_celsius: outlet + offset,
+            regulator_celsius: seat.board.regulator + offset,
+            watts: seat.board.watts,
+            amperes: seat.board.amperes,
+            error_share: if circuit.hashing() { errors } else { 0.0 },
+            chain: circuit.state(),
+            hashes: circuit.hashes,
+            mhs: circuit.mhs(),
         }
     }
+
+    pub(crate) fn state(&mut self) -> State {
+        self.tick(clock::now_ns());
+        let boards: Vec<BoardState> = (0..self.circuits.len()).map(|board| self.board_state(board)).collect();
+        let first = boards[0].clone();
+        let fans: Vec<Fan> = self
+            .machine
+            .fans
+            .iter()
+            .map(|fan| Fan { percent: percent(fan.drive), rpm: fan.rpm.round() as u32 })
+            .collect();
+        let (cut, watchdog_seconds) = self.machine.psu_watch();
+        let psu = self.machine.psu.as_ref().map(|psu| Psu {
+            on: self.psu_on,
+            volts: psu.volts,
+            commanded_volts: self.machine.psu_commanded_volts(),
+            output_watts: psu.watts,
+            celsius: psu.celsius,
+            cut: cut.map(|cut| cut.why().into()),
+            watchdog_seconds,
+        });
+        let sensor = |sensor: &crate::machine::part::Sensor| SensorState {
+            name: sensor.name.clone(),
+            celsius: sensor.reading,
+            faulty: sensor.frozen || sensor.absurd.is_some() || sensor.lost,
+        };
+        State {
+            rail: first.rail,
+            reset: first.reset,
+            fan: fans.first().cloned().unwrap_or(Fan { percent: 0, rpm: 0 }),
+            celsius: first.celsius,
+            watts: self.machine.watts(),
+            chain: first.chain,
+            hashes: boards.iter().map(|board| board.hashes).sum(),
+            mhs: boards.iter().map(|board| board.mhs).sum(),
+            input_watts: self.machine.input_watts(),
+            ambient: self.machine.faults.ambient,
+            fans,
+            psu,
+            sensors: self.machine.sensors.iter().map(sensor).collect(),
+            lines: self.machine.lines().all(),
+            boards,
+        }
+    }
+}
+
+fn percent(share: f64) -> u32 {
+    (share * 100.0).round() as u32
 }

@@ -73,7 +73,7 @@ proptest! {
 
     #[test]
     fn fault_requests_are_refused_in_words(name in "[a-z-]{0,20}", on: Option<bool>, count: Option<u32>, value: Option<f64>) {
-        if let Err(error) = Fault::parse(&name, Arguments { on, count, value }) {
+        if let Err(error) = Fault::parse(&name, Arguments { on, count, value, ..Arguments::default() }) {
             prop_assert!(!error.to_string().is_empty());
         }
     }

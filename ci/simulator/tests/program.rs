@@ -106,6 +106,7 @@ fn mistakes_on_the_command_line_are_answered_with_what_would_be_right() {
     assert!(refused(&[]).contains("bitaxe"));
     assert!(refused(&["bitaxe", "--chip", "bm1398"]).contains("there are bm1362, bm1366, bm1368, bm1370"));
     assert!(refused(&["bitaxe", "--chips", "129"]).contains("1..=128"));
+    assert!(refused(&["machine", "--model", "s22"]).contains("there are bitaxe-gamma, bitaxe-supra"));
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("file");
     std::fs::write(&taken, "precious").unwrap();
@@ -113,4 +114,16 @@ fn mistakes_on_the_command_line_are_answered_with_what_would_be_right() {
     let error = refused(&["bitaxe", "--chain", &chain, "--board", &chain, "--control", "x"]);
     assert!(error.contains("not one of ours to replace"), "{error}");
     assert_eq!(std::fs::read(&taken).unwrap(), b"precious");
+}
+
+#[test]
+fn the_documented_table_of_published_and_simulated_figures_is_the_one_that_is_printed() {
+    let output = program().arg("physics").stdout(Stdio::piped()).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/simulation.md");
+    let documented = std::fs::read_to_string(documented).unwrap();
+    assert!(printed.lines().count() > 8);
+    for line in printed.lines() {
+        assert!(documented.contains(line), "docs/simulation.md lacks this line:\n{line}");
+    }
 }

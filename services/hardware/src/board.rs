@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     bus::{Bus, Buses, Input, Output},
-    parts::{BoardError, Fan, Rail, Sensor},
+    parts::{BoardError, Fan, Identity, Rail, Sensor},
     power::{Fault, Sample},
     profile::{BoardProfile, Place, Profile},
 };
@@ -70,6 +70,7 @@ pub(crate) struct Board {
     rail: Option<Rail>,
     pub(crate) fans: Vec<Fan>,
     pub(crate) sensors: Vec<Sensor>,
+    identity: Option<Identity>,
     /// Whose loss is the board's.
     bus: Bus,
 }
@@ -82,7 +83,8 @@ impl Board {
             reset_settle: Duration::from_millis(board.reset_settle_ms.into()),
             plug: board.plug.as_ref().map(|plug| buses.input(plug)),
             rail: board.rail.as_ref().map(|rail| Rail::new(rail, buses)),
-            fans: board.fan.iter().map(|fan| Fan::new(fan, buses)).collect(),
+            fans: board.fan.iter().map(|fan| Fan::new(fan, &board.fan, buses)).collect(),
+            identity: board.eeprom.as_ref().map(|eeprom| Identity::new(eeprom, buses)),
             sensors: board.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
             bus: buses.get(&board.reset.bus),
         }
@@ -145,14 +147,28 @@ impl Board {
         }
     }
 
-    /// Identities of fan controllers and regulator, and the regulator's limits. The rail stays off.
+    /// Identities of the board, its fan controllers, sensors and regulator, and the regulator's limits. The rail stays off.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
+        if let Some(identity) = &mut self.identity {
+            identity.check().await?;
+        }
         for fan in &mut self.fans {
             fan.prepare().await?;
             fan.drive(Duty::FULL).await?;
         }
+        for sensor in &mut self.sensors {
+            sensor.prepare().await?;
+        }
         match &mut self.rail {
             Some(rail) => rail.prepare().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Lets a regulator that wants to hear from us do so. Its silence shows in what is measured.
+    async fn keep_alive(&mut self) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => unless_silent(rail.keep_alive().await).map(drop),
             None => Ok(()),
         }
     }
@@ -195,21 +211,35 @@ impl Board {
         }
     }
 
-    /// Everything that the limits are about. A device that does not answer leaves its values out; a controller that does not is not asked for the rest, so that a look takes no longer than one
+    /// Everything that the limits are about; a board that is `powered` is told besides that somebody looks. A device that does not answer leaves its values out; a controller that does not is not asked for the rest, so that a look takes no longer than one
     /// request with its tries.
-    pub(crate) async fn sample(&mut self) -> Sample {
-        let looked = self.look().await;
+    pub(crate) async fn sample(&mut self, powered: bool) -> Sample {
+        let looked = self.look(powered).await;
         looked.unwrap_or_else(|silent| Sample { silent: Some(silent.to_string()), ..Default::default() })
     }
 
-    async fn look(&mut self) -> Result<Sample, BoardError> {
+    async fn look(&mut self, powered: bool) -> Result<Sample, BoardError> {
         let rail_volts = match &mut self.rail {
             Some(rail) => unless_silent(rail.measured().await)?,
             None => None,
         };
         let fans = look_at_fans(&mut self.fans).await?;
-        let sensors = look_at_sensors(&mut self.sensors).await?;
+        let mut sensors = Vec::with_capacity(self.sensors.len());
+        for index in 0..self.sensors.len() {
+            // Slow sensors must not keep the heartbeat waiting.
+            if powered {
+                self.keep_alive().await?;
+            }
+            sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
+        }
         Ok(Sample { silent: None, rail_volts, fans, sensors })
+    }
+
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => rail.set_volts(volts).await,
+            None => Err(BoardError::Undriven("supply's voltage")),
+        }
     }
 
     /// Nothing here can drive these parts: the board is not to be powered.
@@ -316,7 +346,7 @@ mod tests {
             far
         });
         let began = Instant::now();
-        let sample = board.sample().await;
+        let sample = board.sample(true).await;
         let silent = sample.silent.as_deref();
         assert_eq!(silent, Some("board controller silent: no answer to 3 requests"), "{sample:?}");
         assert!(

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use adit_peripherals::guard::EEPROMS;
 use embedded_hal_async::i2c::{ErrorType, I2c, Operation};
 use tokio::{
     sync::Mutex,
@@ -188,6 +189,14 @@ impl ErrorType for Bus {
 
 impl I2c for Bus {
     async fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), BusError> {
+        // One byte sets an EEPROM's read address, any further one would be stored. Nothing that is driven here may do that, whatever a driver believes.
+        let written = operations.iter().map(|operation| match operation {
+            Operation::Write(bytes) => bytes.len(),
+            Operation::Read(_) => 0,
+        });
+        if EEPROMS.contains(&address) && written.sum::<usize>() > 1 {
+            return Err(BusError::EepromWrite { address });
+        }
         match self {
             Self::Raw(raw) => {
                 let mut open = raw.open.lock().await;

@@ -1,9 +1,10 @@
 //! One chain of chips: brought up, then hashing until something is wrong with it.
 //!
-//! In: works from the work path. Out: job frames on the wire, nonces on the work path, counters in the status. Knows nothing of power: it starts when its chips have voltage and are out of reset, and whoever
+//! In: works from the work path, the clock that is asked for. Out: job frames on the wire, nonces on the work path, counters in the status. Knows nothing of power: it starts when its chips have voltage and are out of reset, and whoever
 //! drops it takes care of them.
 
 mod bring_up;
+mod clock;
 mod hashing;
 mod jobs;
 mod rolling;
@@ -14,12 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use adit_asic::{Chip, OutOfRange, Parser, Response, register};
+use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
     notify,
+    orders::Orders,
     port::{Port, PortError},
     profile::ChainProfile,
     status::{Stage, Status},
@@ -57,6 +59,7 @@ pub(crate) struct Chain<'a> {
     port: Port,
     parser: Parser,
     path: &'a WorkPath,
+    orders: &'a Orders,
     status: &'a Status,
     oddities: Oddities,
     /// When the line last had something to read.
@@ -84,6 +87,7 @@ pub(crate) async fn run(
     profile: &ChainProfile,
     port: &Path,
     path: &WorkPath,
+    orders: &Orders,
     status: &Status,
 ) -> Result<std::convert::Infallible, ChainFault> {
     let reset_baud = register::baud(register::RESET_DIVIDER);
@@ -94,18 +98,20 @@ pub(crate) async fn run(
         port: Port::open(port, reset_baud)?,
         parser: Parser::new(profile.chip().responses),
         path,
+        orders,
         status,
         oddities: Oddities::default(),
         received_us: 0,
     };
+    orders.clock_is(index, KiloHertz(0));
     chain.status.chain(index, |chain| {
         chain.chips_found = 0;
         chain.mhz = 0.0;
         chain.baud = reset_baud;
     });
-    chain.bring_up().await?;
+    let clock = chain.bring_up().await?;
     chain.status.stage(index, Stage::Hashing);
-    chain.hash().await
+    chain.hash(clock).await
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.

@@ -68,7 +68,7 @@ impl<'a> Guard<'a> {
     fn look_at(&self, now: Duration, place: Place, sample: &Sample) -> Result<Ruling, Fault> {
         let ruling = self.rule(now, place, sample);
         match why(&self.safety.borrow(), place) {
-            Some(why) if ruling.stage >= Stage::ChainOff => Err(Fault::Ruled(why)),
+            Some(why) if ruling.stage >= Stage::ChainOff => Err(why),
             _ => Ok(ruling),
         }
     }
@@ -114,7 +114,9 @@ impl<'a> Guard<'a> {
             Why::Unproven | Why::Absent => format!("{} is not proven", wait.part),
         });
         let latched = why(&self.safety.borrow(), place);
-        Err(Fault::Ruled(latched.or(waits).unwrap_or_else(|| "power is kept back".into())))
+        let waits =
+            || Fault::Ruled { text: waits.unwrap_or_else(|| "power is kept back".into()), cause: None };
+        Err(latched.unwrap_or_else(waits))
     }
 }
 
@@ -127,14 +129,15 @@ fn ruling(verdict: Verdict, place: Place) -> Ruling {
 }
 
 /// Everything latched that concerns `place`, if any of it keeps it off power.
-fn why(safety: &Safety, place: Place) -> Option<String> {
+fn why(safety: &Safety, place: Place) -> Option<Fault> {
     let mut causes = safety.causes();
     causes.retain(|cause| {
         cause.place == place || cause.place == Place::Machine || cause.stage == Stage::AllOff
     });
-    let cuts = causes.iter().any(|cause| cause.stage >= Stage::ChainOff);
-    let texts: Vec<_> = causes.iter().map(ToString::to_string).collect();
-    cuts.then(|| texts.join("; "))
+    let text = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let strictest = causes.into_iter().max_by_key(|cause| cause.stage)?;
+    let cuts = strictest.stage >= Stage::ChainOff;
+    cuts.then(|| Fault::Ruled { text, cause: Some(Box::new(strictest)) })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod doors;
 mod guard;
 mod machine;
 mod notify;
+mod orders;
 mod parts;
 mod poll;
 mod port;
@@ -23,7 +24,7 @@ mod shared;
 mod status;
 mod work_path;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
@@ -31,7 +32,8 @@ use tokio::{sync::mpsc, time::timeout};
 use bus::Claim;
 pub use doors::Doors;
 use guard::Guard;
-use machine::Machine;
+use machine::{Links, Machine};
+use orders::{Limits, Orders};
 use profile::Profile;
 use status::Status;
 use work_path::WorkPath;
@@ -41,6 +43,13 @@ const LAST: Duration = Duration::from_secs(3);
 /// Calls of `AcquireWork` that may wait for their turn.
 const HOLDERS: usize = 4;
 
+/// What keeps the machine, then each of its boards, from power whatever they say: keys that nobody has confirmed, parts that are not driven. Touches nothing.
+pub fn refusals(profile: &Profile) -> Vec<String> {
+    let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
+    let orders = Orders::new(Limits::of(profile));
+    Machine::new(profile, Links { path: &path, orders: &orders, status: &status }, Claim::Alone).refusals()
+}
+
 /// Drives the machine until `stop`, then brings it into its safe state.
 ///
 /// Says READY=1 when the doors are served, every board that is plugged in has been tried and one has read back its safe state; hashing comes later and shows in the status.
@@ -49,10 +58,12 @@ pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
     let guard = Guard::new(profile, &path).context("limits")?;
+    let orders = Arc::new(Orders::new(Limits::of(profile)));
     let (sender, mut holders) = mpsc::channel(HOLDERS);
-    let mut doors = tokio::spawn(doors.serve(status.shared(), sender));
+    let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let mut machine = Machine::new(profile, &path, &status, Claim::Alone);
+    let links = Links { path: &path, orders: &orders, status: &status };
+    let mut machine = Machine::new(profile, links, Claim::Alone);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),

@@ -25,10 +25,11 @@ use crate::{
     chain,
     guard::Guard,
     notify,
+    orders::Orders,
     parts::BoardError,
     power::Fault,
     profile::{BoardProfile, Profile},
-    safety::{Place, Reading},
+    safety::{self, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -36,10 +37,22 @@ use crate::{
 
 /// A board that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
+/// What a throttled chain is slowed down to: as far as its profile goes.
+const LOWEST: adit_asic::KiloHertz = adit_asic::KiloHertz(0);
 /// Readings that prove parts before power follow each other like this.
 const LOOK: Duration = Duration::from_millis(50);
+/// However often another voltage is asked for, the regulator is not told more often than this.
+const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
 /// A board that is not plugged in is looked for this often.
 const LOOK_FOR: Duration = Duration::from_secs(1);
+
+/// Where works come from, what is asked for, and where what happens is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Links<'a> {
+    pub(crate) path: &'a WorkPath,
+    pub(crate) orders: &'a Orders,
+    pub(crate) status: &'a Status,
+}
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
@@ -57,8 +70,7 @@ struct Slot<'a> {
     index: u8,
     machine: &'a Profile,
     profile: &'a BoardProfile,
-    path: &'a WorkPath,
-    status: &'a Status,
+    links: Links<'a>,
     buses: Buses,
     board: Board,
     refusal: Refusal,
@@ -86,7 +98,7 @@ impl Pauses {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(profile: &'a Profile, path: &'a WorkPath, status: &'a Status, claim: Claim) -> Self {
+    pub(crate) fn new(profile: &'a Profile, links: Links<'a>, claim: Claim) -> Self {
         let buses = Buses::new(profile, claim);
         let shared = Shared::new(profile, &buses);
         let slot = |(index, board): (usize, &'a BoardProfile)| {
@@ -95,8 +107,7 @@ impl<'a> Machine<'a> {
                 index: index as u8,
                 machine: profile,
                 profile: board,
-                path,
-                status,
+                links,
                 refusal: Refusal::of_board(profile, index, &own),
                 buses: buses.clone(),
                 board: own,
@@ -106,13 +117,20 @@ impl<'a> Machine<'a> {
         };
         Self {
             profile,
-            status,
+            status: links.status,
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
             pauses: Pauses::default(),
             safe: SafeState::default(),
         }
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        let boards = self.boards.iter().filter(|slot| !slot.refusal.is_none());
+        let boards = boards.map(|slot| slot.named(slot.refusal.text()));
+        let machine = (!self.refusal.is_none()).then(|| self.refusal.text());
+        machine.into_iter().chain(boards).collect()
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
@@ -214,7 +232,7 @@ impl SharedLife<'_> {
             let pause = self.pauses.after(began.elapsed(), self.profile);
             let reason = reason(&fault, &state);
             say(&reason, pause, state.reached(), None);
-            self.status.machine_fault(&reason);
+            self.status.machine_fault(Some(&fault), &reason);
             self.stay_safe(pause, state.reached()).await;
             self.common.forget();
         }
@@ -228,6 +246,7 @@ impl SharedLife<'_> {
             return Err(Fault::NotSafe(state.errors.join("; ")));
         }
         self.common.ready().await;
+        self.shared.wait_for_fall().await?;
         self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();
         self.common.supply(true);
@@ -245,7 +264,7 @@ impl SharedLife<'_> {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
             let sample = self.shared.sample().await;
-            self.status.machine_sample(&sample);
+            self.status.machine_sample(&sample, false);
             self.guard.look_at_rest(Place::Machine, &sample);
             if !safe {
                 let mut state = SafeState::default();
@@ -259,7 +278,7 @@ impl SharedLife<'_> {
     async fn refuse(&mut self) -> Infallible {
         let reason = self.refusal.text();
         error!(target: "adit_hardware", reason = %reason, "fault");
-        self.status.machine_fault(&reason);
+        self.status.machine_fault(None, &reason);
         notify::ready();
         loop {
             let mut state = SafeState::default();
@@ -285,15 +304,15 @@ impl Slot<'_> {
             let Err(fault) = self.cycle(common, guard).await;
             guard.see(self.place(), Reading::Power(false));
             match fault {
-                Fault::Absent(reason) => {
+                fault @ Fault::Absent(_) => {
                     guard.see(self.place(), Reading::Plugged(false));
-                    self.wait_for_board(&reason).await;
+                    self.wait_for_board(&fault).await;
                 }
                 Fault::Shared => {
                     // Nobody looks at it until the supply is back.
                     guard.see(self.place(), Reading::Plugged(false));
                     self.make_safe(false).await;
-                    self.status.stage(self.index, Stage::Off);
+                    self.links.status.stage(self.index, Stage::Off);
                 }
                 fault => self.give_up(fault, began.elapsed(), common, guard).await,
             }
@@ -351,27 +370,32 @@ impl Slot<'_> {
 
     /// From a board that is off, with a supply that is there.
     async fn hash(&mut self, guard: &Guard<'_>) -> Result<Infallible, Fault> {
-        let (index, status, place) = (self.index, self.status, self.place());
+        let (index, links, place) = (self.index, self.links, self.place());
+        let status = links.status;
         guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
-        let sample = self.board.sample().await;
+        let sample = self.board.sample(false).await;
         status.sample(index, &sample);
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         let asked = Instant::now();
-        while !guard.permits(place, &self.board.sample().await, asked)? {
+        while !guard.permits(place, &self.board.sample(false).await, asked)? {
             notify::progress();
             sleep(LOOK).await;
         }
         status.stage(index, Stage::Power);
         self.board.power_up().await?;
         guard.see(place, Reading::Power(true));
+        let volts = self.profile.rail.as_ref().map(|rail| rail.volts);
+        if let Some(volts) = volts {
+            links.orders.volts_are(index, volts);
+        }
         let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
-        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, status));
+        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, index, &mut self.board, guard, status) => fault,
+            fault = watch(self.machine, self.profile, index, &mut self.board, guard, links) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
         }
     }
@@ -383,7 +407,7 @@ impl Slot<'_> {
         let reason = self.named(reason(&fault, &self.safe));
         let pause = self.pauses.after(ran, self.machine);
         say(&reason, pause, safe, self.name());
-        self.status.fault(self.index, &reason);
+        self.links.status.fault(self.index, &fault, &reason);
         if !self.board.has_rail() && (fault.needs_power_off() || !safe) {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
@@ -398,10 +422,10 @@ impl Slot<'_> {
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            let sample = self.board.sample().await;
+            let sample = self.board.sample(false).await;
             safe &= self.board.is_off(&sample);
             guard.look_at_rest(self.place(), &sample);
-            self.status.sample(self.index, &sample);
+            self.links.status.sample(self.index, &sample);
             if !safe {
                 self.make_safe(false).await;
                 if self.safe.absent {
@@ -416,10 +440,10 @@ impl Slot<'_> {
     }
 
     /// Until somebody plugs it in.
-    async fn wait_for_board(&mut self, reason: &str) {
-        let reason = self.named(reason.to_owned());
+    async fn wait_for_board(&mut self, fault: &Fault) {
+        let reason = self.named(fault.to_string());
         warn!(target: "adit_hardware", reason = %reason, "no board");
-        self.status.fault(self.index, &reason);
+        self.links.status.fault(self.index, fault, &reason);
         loop {
             sleep(LOOK_FOR).await;
             notify::progress();
@@ -435,7 +459,7 @@ impl Slot<'_> {
     async fn refuse(&mut self, common: &Common) -> Infallible {
         let reason = self.named(self.refusal.text());
         error!(target: "adit_hardware", reason = %reason, "fault");
-        self.status.fault(self.index, &reason);
+        self.links.status.refused(self.index, &reason);
         loop {
             self.make_safe(false).await;
             // It cannot be reached completely, and nobody needs to wait for it.
@@ -478,20 +502,42 @@ fn say(reason: &str, pause: Duration, safe: bool, board: Option<&str>) {
     }
 }
 
-/// Looks at a powered board until something is wrong with it.
+/// Looks at a powered board until something is wrong with it; between the looks its rail is told what is asked for.
 async fn watch(
     machine: &Profile,
+    profile: &BoardProfile,
     index: u8,
     board: &mut Board,
     guard: &Guard<'_>,
-    status: &Status,
+    Links { orders, status, .. }: Links<'_>,
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
+    // What a rail is told that can be told anything.
+    let mut told = profile.rail.as_ref().filter(|rail| rail.part.is_settable()).map(|rail| rail.volts);
     loop {
-        let sample = board.sample().await;
+        let sample = board.sample(true).await;
         status.sample(index, &sample);
-        guard.look(Place::Board(index.into()), &sample)?;
-        sleep(interval).await;
+        let ruling = guard.look(Place::Board(index.into()), &sample)?;
+        orders.throttle(index, (ruling.stage == safety::Stage::Throttle).then_some(LOWEST));
+        let pause = sleep(interval);
+        tokio::pin!(pause);
+        loop {
+            let volts = orders.volts(index);
+            if let Some(told) = &mut told
+                && volts != *told
+            {
+                board.set_volts(volts).await?;
+                *told = volts;
+                orders.volts_are(index, volts);
+                status.update(|told| told.machine.boards[usize::from(index)].target_volts = volts);
+                info!(target: "adit_hardware", volts, "rail");
+                sleep(BETWEEN_VOLTAGES).await;
+            }
+            tokio::select! {
+                () = &mut pause => break,
+                () = orders.rail_changed(index) => {}
+            }
+        }
     }
 }
 
@@ -508,7 +554,7 @@ async fn watch_shared(
             guard.psu_answered(true);
         }
         let sample = shared.sample().await;
-        status.machine_sample(&sample);
+        status.machine_sample(&sample, true);
         guard.look(Place::Machine, &sample)?;
         notify::progress();
         sleep(interval).await;

@@ -3,11 +3,16 @@
 //! Nothing here decides: which part is driven when, and what its readings mean, is the board's and the machine's. A part that the profile names and nothing here can drive says so by name, and
 //! what hangs on it is not powered.
 
+mod delay;
 mod error;
 mod fan;
+mod identity;
 mod psu;
 mod pwm;
 mod rail;
 mod sensor;
 
-pub(crate) use self::{error::BoardError, fan::Fan, psu::Psu, rail::Rail, sensor::Sensor};
+use self::delay::Delay;
+pub(crate) use self::{
+    error::BoardError, fan::Fan, identity::Identity, psu::Psu, rail::Rail, sensor::Sensor,
+};

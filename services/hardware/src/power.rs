@@ -3,6 +3,7 @@
 use crate::{
     chain::ChainFault,
     parts::{BoardError, Fan},
+    safety::Cause,
 };
 
 /// Why a board, or all, are taken off power. The text is what a person reads in the status.
@@ -11,8 +12,8 @@ pub(crate) enum Fault {
     #[error("{name} at {rpm} rpm, must turn at {min}")]
     Fan { name: String, rpm: u32, min: u32 },
     /// What the safety core has latched.
-    #[error("{0}")]
-    Ruled(String),
+    #[error("{text}")]
+    Ruled { text: String, cause: Option<Box<Cause>> },
     #[error("{0} cannot be read")]
     SensorLost(String),
     #[error("{name} at {volts:.3} V, must be {min:.3} to {max:.3}")]

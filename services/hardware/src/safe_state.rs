@@ -8,7 +8,14 @@ use std::time::Duration;
 pub use crate::board::SafeState;
 use tokio::time::timeout;
 
-use crate::{bus::Claim, machine::Machine, profile::Profile, status::Status, work_path::WorkPath};
+use crate::{
+    bus::Claim,
+    machine::{Links, Machine},
+    orders::{Limits, Orders},
+    profile::Profile,
+    status::Status,
+    work_path::WorkPath,
+};
 
 /// The whole attempt, the wait for ports' locks included.
 const PATIENCE: Duration = Duration::from_millis(1900);
@@ -32,7 +39,9 @@ pub fn exit_code(state: &SafeState) -> u8 {
 /// Brings the machine into its safe state: all boards at once.
 pub async fn run(profile: &Profile) -> SafeState {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
-    let mut machine = Machine::new(profile, &path, &status, Claim::Insist);
+    let orders = Orders::new(Limits::of(profile));
+    let links = Links { path: &path, orders: &orders, status: &status };
+    let mut machine = Machine::new(profile, links, Claim::Insist);
     let broken_off = timeout(PATIENCE, machine.make_safe()).await.is_err();
     let mut state = machine.safe();
     if broken_off {

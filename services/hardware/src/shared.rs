@@ -33,7 +33,7 @@ impl Shared {
     pub(crate) fn new(profile: &Profile, buses: &Buses) -> Self {
         Self {
             psu: profile.psu.as_ref().map(|psu| Psu::new(psu, buses)),
-            fans: profile.fan.iter().map(|fan| Fan::new(fan, buses)).collect(),
+            fans: profile.fan.iter().map(|fan| Fan::new(fan, &profile.fan, buses)).collect(),
             sensors: profile.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
             beat: Instant::now(),
         }
@@ -46,26 +46,26 @@ impl Shared {
 
     /// Nothing here can drive these parts: the machine is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
-        let psu = self.psu.as_ref().and_then(Psu::undriven).map(|part| format!("psu {part}"));
-        psu.into_iter().chain(board::undriven(&self.fans, &self.sensors)).collect()
+        board::undriven(&self.fans, &self.sensors)
     }
 
-    /// Output off, fans full, each read back.
+    /// Output off by its line, fans full, each read back. What the output holds for a while is [`Shared::wait_for_fall`]'s.
     pub(crate) async fn make_safe(&mut self, state: &mut SafeState) {
         let off = match &mut self.psu {
             Some(psu) => psu.switch_off().await,
             None => Ok(()),
         };
-        let off = state.note("supply", off).is_some();
+        state.rail_off = state.note("supply", off).is_some();
         // Boards hold their own resets.
         state.reset_held = true;
         state.fan_full = self.cool(state).await;
-        if off {
-            let fallen = match &mut self.psu {
-                Some(psu) => psu.wait_for_fall().await,
-                None => Ok(()),
-            };
-            state.rail_off = state.note("supply", fallen).is_some();
+    }
+
+    /// Until the output has fallen: boards start from nothing.
+    pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
+        match &mut self.psu {
+            Some(psu) => psu.wait_for_fall().await,
+            None => Ok(()),
         }
     }
 
@@ -79,6 +79,9 @@ impl Shared {
         for fan in &mut self.fans {
             fan.prepare().await?;
             fan.drive(Duty::FULL).await?;
+        }
+        for sensor in &mut self.sensors {
+            sensor.prepare().await?;
         }
         board::prove(&mut self.fans).await?;
         let sample = self.sample().await;

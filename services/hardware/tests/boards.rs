@@ -5,6 +5,7 @@ mod bench;
 
 use std::{process::Command, time::Duration};
 
+use adit_bus::hardware::HardwareStatus;
 use adit_simulator::{BM1370, Config, Endpoint, Fault, Handle, Simulator};
 use bench::{Bench, PATIENCE, QUICK};
 
@@ -110,10 +111,8 @@ async fn a_board_that_comes_later_is_found_and_one_that_goes_is_dropped_without_
     rack.unplug(1);
     let _driver = rack.bench.drive();
     rack.hashing(&[0]).await;
-    let status = rack
-        .bench
-        .until_status("absent", |status| !status.fault.is_empty() && status.stage == "hashing")
-        .await;
+    let absent = |status: &HardwareStatus| status.stage == "hashing" && !status.fault.is_empty();
+    let status = rack.bench.until_status("absent", absent).await;
     assert!(
         status.fault.starts_with("bitaxe-1: ") && status.fault.contains("No such file"),
         "{}",

@@ -165,7 +165,7 @@ async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
         let mut packet = [0; 4096];
         while heard.last().is_none_or(|text: &String| !text.contains(wanted)) {
             let length =
-                socket.recv(&mut packet).unwrap_or_else(|error| panic!("{wanted}: {error}, {heard:?}"));
+                receive(&socket, &mut packet).unwrap_or_else(|error| panic!("{wanted}: {error}, {heard:?}"));
             heard.push(String::from_utf8_lossy(&packet[..length]).into_owned());
         }
         heard.join("\n")
@@ -188,6 +188,16 @@ async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
     child.wait().unwrap();
 }
 
+/// A read that has a time-out is interrupted by signals, such as those of another test's child.
+fn receive(socket: &std::os::unix::net::UnixDatagram, packet: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match socket.recv(packet) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            received => return received,
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_watchdog_is_fed_while_the_loop_lives() {
     let bench = bench(&[]);
@@ -199,7 +209,7 @@ async fn the_watchdog_is_fed_while_the_loop_lives() {
     let mut beats = 0;
     let mut packet = [0; 4096];
     while beats < 5 {
-        let length = socket.recv(&mut packet).unwrap();
+        let length = receive(&socket, &mut packet).unwrap();
         beats += usize::from(packet[..length].starts_with(b"WATCHDOG=1"));
     }
     child.kill().unwrap();

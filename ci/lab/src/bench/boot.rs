@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{Measured, spread::Spread};
 use crate::{
     budgets::{Bench, Figure},
+    buses::Buses,
     console::Event,
     images::{Difference, Images, copy_sparse},
     qemu::Said,
@@ -58,8 +59,14 @@ fn start(images: &Images, disk: &Path) -> Result<(Rig, tempfile::TempDir)> {
     let folder = tempfile::Builder::new().prefix("adit-unit-").tempdir()?;
     let own = folder.path().join("disk.img");
     copy_sparse(disk, &own)?;
-    let rig =
-        Rig::start(&RigInputs { images, disk: &own, folder: folder.path(), extra: &[], hurry_bits: 0 })?;
+    let rig = Rig::start(&RigInputs {
+        images,
+        disk: &own,
+        folder: folder.path(),
+        extra: &[],
+        buses: &Buses::default(),
+        hurry_bits: 0,
+    })?;
     Ok((rig, folder))
 }
 

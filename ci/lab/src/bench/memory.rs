@@ -3,8 +3,14 @@
 //! The kernel has no `smaps_rollup` (`PROC_PAGE_MONITOR` also brings `pagemap`, which a release has no use for), so PSS is not read but bounded: no two
 //! processes share a library or a program, so what is resident is theirs alone, and the sum of it is the sum of all PSS, or a little above.
 //! The kernel counts lazily: each figure may be off by 128 KiB.
+//!
+//! What a process takes of the processor is shown beside it, not judged: emulated, it moves with everything else that this computer does.
 
-use std::{fmt::Write, path::Path, time::Duration};
+use std::{
+    fmt::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -13,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::Measured;
 use crate::{
     budgets::{Bench, Figure},
+    buses::Buses,
     images::Images,
     site::{Backend, Effort, Rig, RigInputs},
 };
@@ -32,6 +39,8 @@ struct Process {
     file: u64,
     /// Memory that has a descriptor.
     shared: u64,
+    /// Of the emulated processor, since it was started, ms.
+    processor: u64,
 }
 
 impl Process {
@@ -40,7 +49,8 @@ impl Process {
     }
 }
 
-pub(super) async fn measure() -> Result<Measured> {
+/// `mine`: how long the unit goes on after its first share, with a new block and both pages asked for every second.
+pub(super) async fn measure(mine: Duration) -> Result<Measured> {
     let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
     let folder = crate::prepare::out()?.join("with-agent");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -59,23 +69,32 @@ pub(super) async fn measure() -> Result<Measured> {
         disk: &disk,
         folder: work.path(),
         extra: &[],
+        buses: &Buses::default(),
         hurry_bits: 0,
     })?;
-    let answer = ask(&rig).await;
+    let answer = ask(&rig, &backend, mine).await;
     rig.stop().await;
     backend.stop().await;
     measured(&read(&answer?)?)
 }
 
 /// The agent's answer once the unit has done everything that it does: a share is accepted, a page and the metrics were asked for.
-async fn ask(rig: &Rig) -> Result<String> {
+async fn ask(rig: &Rig, backend: &Backend, mine: Duration) -> Result<String> {
     rig.accepted_share(MINING).await?;
-    for path in ["/", "/metrics"] {
-        tokio::time::timeout(Duration::from_secs(20), get(rig, path))
-            .await
-            .with_context(|| format!("the unit's page does not answer GET {path}"))??;
+    let end = Instant::now() + mine;
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        second.tick().await;
+        for path in ["/", "/metrics"] {
+            tokio::time::timeout(Duration::from_secs(20), get(rig, path))
+                .await
+                .with_context(|| format!("the unit's page does not answer GET {path}"))??;
+        }
+        if Instant::now() >= end {
+            return rig.agent("memory").await;
+        }
+        backend.pool.new_block().await?;
     }
-    rig.agent("memory").await
 }
 
 async fn get(rig: &Rig, path: &str) -> Result<()> {
@@ -91,14 +110,14 @@ async fn get(rig: &Rig, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// `ok NAME ANONYMOUS FILE SHARED, NAME …`, KiB.
+/// `ok NAME ANONYMOUS FILE SHARED PROCESSOR, NAME …`, KiB and ms.
 fn read(answer: &str) -> Result<Vec<Process>> {
     let processes = answer.strip_prefix("ok ").unwrap_or(answer).split(", ");
     processes
         .map(|text| {
             let words: Vec<&str> = text.split(' ').collect();
-            let &[name, anonymous, file, shared] = &words[..] else {
-                bail!("the agent's answer has '{text}', four words are wanted");
+            let &[name, anonymous, file, shared, processor] = &words[..] else {
+                bail!("the agent's answer has '{text}', five words are wanted");
             };
             let number = |word: &str| word.parse().with_context(|| format!("'{word}' in '{text}'"));
             Ok(Process {
@@ -106,6 +125,7 @@ fn read(answer: &str) -> Result<Vec<Process>> {
                 anonymous: number(anonymous)?,
                 file: number(file)?,
                 shared: number(shared)?,
+                processor: number(processor)?,
             })
         })
         .collect()
@@ -113,17 +133,21 @@ fn read(answer: &str) -> Result<Vec<Process>> {
 
 fn measured(processes: &[Process]) -> Result<Measured> {
     let mut table = format!(
-        "memory of a unit that mines (AArch64, emulated), KiB:\n  {:<24}{:>10}{:>10}{:>10}{:>10}\n",
-        "", "resident", "private", "program", "shared"
+        "memory of a unit that mines (AArch64, emulated), KiB:\n  {:<24}{:>10}{:>10}{:>10}{:>10}{:>16}\n",
+        "", "resident", "private", "program", "shared", "processor, ms"
     );
     let mut rows = Vec::new();
     for process in processes {
-        let Process { name, anonymous, file, shared } = process;
+        let Process { name, anonymous, file, shared, processor } = process;
         let resident = process.resident();
         let aside = if name == AGENT { " (in test images only, not counted)" } else { "" };
-        writeln!(table, "  {name:<24}{resident:>10}{anonymous:>10}{file:>10}{shared:>10}{aside}")?;
+        writeln!(
+            table,
+            "  {name:<24}{resident:>10}{anonymous:>10}{file:>10}{shared:>10}{processor:>16}{aside}"
+        )?;
         rows.push(json!({
             "process": name, "resident_kib": resident, "private_kib": anonymous, "program_kib": file, "shared_kib": shared,
+            "processor_ms": processor,
         }));
     }
     let ours: Vec<&Process> = processes.iter().filter(|process| process.name != AGENT).collect();
@@ -131,10 +155,11 @@ fn measured(processes: &[Process]) -> Result<Measured> {
     let (resident, private) = (sum(Process::resident), sum(|process| process.anonymous));
     writeln!(
         table,
-        "  {:<24}{resident:>10}{private:>10}{:>10}{:>10}",
+        "  {:<24}{resident:>10}{private:>10}{:>10}{:>10}{:>16}",
         "together",
         sum(|process| process.file),
-        sum(|process| process.shared)
+        sum(|process| process.shared),
+        sum(|process| process.processor)
     )?;
     let figures = vec![
         Figure::new("memory.resident", resident as f64 / KIB_PER_MIB),
@@ -156,9 +181,9 @@ mod tests {
     use super::*;
 
     fn answer() -> String {
-        let mut answer = String::from("ok adit-agent 100 200 0");
+        let mut answer = String::from("ok adit-agent 100 200 0 50");
         for (package, kib) in adit_image::services::PACKAGES.iter().zip(1..) {
-            answer += &format!(", {package} {kib} 1000 4");
+            answer += &format!(", {package} {kib} 1000 4 70");
         }
         answer
     }
@@ -179,11 +204,11 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_run_or_runs_twice_is_said() {
-        let twice = format!("{}, adit-miner 1 1 1", answer());
-        for wrong in ["ok adit-init 1 1 1", &twice] {
+        let twice = format!("{}, adit-miner 1 1 1 1", answer());
+        for wrong in ["ok adit-init 1 1 1 1", &twice] {
             let error = measured(&read(wrong).unwrap()).err().unwrap().to_string();
             assert!(error.contains("each of"), "{error}");
         }
-        assert!(read("ok adit-init 1 1").is_err());
+        assert!(read("ok adit-init 1 1 1").is_err());
     }
 }

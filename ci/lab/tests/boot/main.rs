@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod blocks;
+mod buses;
 mod clock;
 mod crashes;
 mod datum;

@@ -10,6 +10,7 @@ use std::{
 
 use adit_image::SlotFiles;
 use adit_lab::{
+    buses::Buses,
     console::Event,
     images::Images,
     site::{Backend, Effort, Rig, RigInputs},
@@ -115,6 +116,11 @@ impl Disk {
         self.boot_through(images, &self.image, &[])
     }
 
+    /// Boots with these buses beside the serial ports.
+    pub(crate) fn boot_with_buses(&self, images: &Images, buses: &Buses) -> Rig {
+        self.start(images, &self.image, &[], buses, 0)
+    }
+
     /// Boots with this time (UTC, `2026-02-01T12:00:00`) in the board's clock chip.
     pub(crate) fn boot_at(&self, images: &Images, time: &str) -> Rig {
         self.boot_through(images, &self.image, &["-rtc".to_owned(), format!("base={time}")])
@@ -157,16 +163,17 @@ impl Disk {
 
     /// `disk`: how QEMU names this disk's image.
     fn boot_through(&self, images: &Images, disk: &Path, extra: &[String]) -> Rig {
-        self.start(images, disk, extra, 0)
+        self.start(images, disk, extra, &Buses::default(), 0)
     }
 
     /// Boots with a chip that searches as fast as this computer can.
     pub(crate) fn boot_in_a_hurry(&self, images: &Images) -> Rig {
-        self.start(images, &self.image, &[], 3)
+        self.start(images, &self.image, &[], &Buses::default(), 3)
     }
 
-    fn start(&self, images: &Images, disk: &Path, extra: &[String], hurry_bits: u32) -> Rig {
-        Rig::start(&RigInputs { images, disk, folder: self.folder.path(), extra, hurry_bits }).unwrap()
+    fn start(&self, images: &Images, disk: &Path, extra: &[String], buses: &Buses, hurry_bits: u32) -> Rig {
+        let folder = self.folder.path();
+        Rig::start(&RigInputs { images, disk, folder, extra, buses, hurry_bits }).unwrap()
     }
 }
 

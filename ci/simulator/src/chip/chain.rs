@@ -2,6 +2,7 @@
 
 use super::TicketMask;
 use super::model::Model;
+use super::own::Activity;
 use super::single::Chip;
 use crate::search::{ChipWork, Work};
 use crate::wire::{Body, Command, Dialect, Job, Response, Target};
@@ -65,13 +66,14 @@ impl Chain {
         let chips = &mut self.chips[..reachable];
         match command {
             Command::ChainInactive => {
-                for chip in chips {
+                for chip in chips.iter_mut().filter(|chip| !chip.deaf) {
                     (chip.address, chip.addressed, chip.waiting) = (0, false, true);
                 }
             }
             Command::SetAddress(address) => {
                 // Nobody waiting: it runs off the end of the chain, as the surplus ones of every bring-up do.
-                if let Some(chip) = chips.iter_mut().find(|chip| chip.waiting) {
+                if let Some(chip) = chips.iter_mut().find(|chip| chip.waiting && !chip.deaf) {
+                    let address = if chip.stuck { 0 } else { address };
                     (chip.address, chip.addressed, chip.waiting) = (address, true, false);
                 }
             }
@@ -101,14 +103,38 @@ impl Chain {
         effects
     }
 
-    /// Time passes: chips that have a job count what they hash, and all feel the heat.
+    /// Time passes for chips that are all alike and never err.
     pub fn advance(&mut self, seconds: f64, celsius: f64) {
-        let hashing = self.job.is_some();
-        for chip in &mut self.chips {
+        self.advance_each(seconds, &self.activities(), |_| (celsius, 0.0));
+    }
+
+    /// Time passes: chips count what they hash, and what of it came out wrong, and feel the heat. `activities` is what
+    /// [`Chain::activities`] said since the last command; `feels` tells of a chip its °C and the share of its hashes that
+    /// come out wrong.
+    pub(crate) fn advance_each(
+        &mut self,
+        seconds: f64,
+        activities: &[Activity],
+        feels: impl Fn(usize) -> (f64, f64),
+    ) {
+        for (index, (chip, activity)) in self.chips.iter_mut().zip(activities).enumerate() {
+            let (celsius, errors) = feels(index);
             chip.feel(celsius);
-            if hashing {
-                chip.hash_for(seconds);
-            }
+            chip.hash_for(seconds, activity, errors);
+        }
+    }
+
+    /// What each chip does now.
+    pub(crate) fn activities(&self) -> Vec<Activity> {
+        let hashing = self.job.is_some();
+        self.chips.iter().map(|chip| chip.activity(hashing)).collect()
+    }
+
+    /// This chip neither hears nor answers, that one takes no address; none: no chip is so.
+    pub(crate) fn disturb(&mut self, deaf: Option<u32>, stuck: Option<u32>) {
+        for (index, chip) in self.chips.iter_mut().enumerate() {
+            chip.deaf = deaf == Some(index as u32);
+            chip.stuck = stuck == Some(index as u32);
         }
     }
 
@@ -125,6 +151,7 @@ impl Chain {
         let chips: Vec<ChipWork> = self.chips[..reachable.min(self.chips.len())]
             .iter()
             .enumerate()
+            .filter(|(_, chip)| !chip.deaf)
             .filter_map(|(index, chip)| {
                 Some(ChipWork {
                     index,
@@ -141,6 +168,11 @@ impl Chain {
             chips,
             base_bits,
         })
+    }
+
+    /// Of a chip's own counter.
+    pub(crate) fn errors(&self, chip: usize) -> u32 {
+        self.chips.get(chip).map_or(0, Chip::errors)
     }
 
     pub fn len(&self) -> usize {
@@ -199,6 +231,9 @@ fn refuses(job: &Job, chips: &[Chip]) -> Option<&'static str> {
 
 /// A chip that waits for an address has none, so only commands to all are for it.
 fn hears(chip: &Chip, target: Target) -> bool {
+    if chip.deaf {
+        return false;
+    }
     match target {
         Target::All => true,
         Target::Chip(address) => !chip.waiting && chip.address == address,

@@ -57,6 +57,9 @@ pub(crate) struct Chip {
     pub(super) model: &'static Model,
     pub(crate) address: u8,
     pub(crate) addressed: bool,
+    /// Passes everything on, but takes no part; takes no address but zero.
+    pub(super) deaf: bool,
+    pub(super) stuck: bool,
     /// Waits for an address: silent to reads until it has one.
     pub(crate) waiting: bool,
     /// Values of `model.registers`, in its order.
@@ -75,6 +78,8 @@ impl Chip {
             model,
             address: 0,
             addressed: false,
+            deaf: false,
+            stuck: false,
             waiting: false,
             values: model.registers.iter().map(|&(_, value)| value).collect(),
             cores: CoreRegisters::default(),

@@ -26,6 +26,8 @@ pub(crate) enum BusError {
     Line { chip: String, line: u32, error: gpiocdev::Error },
     #[error("GPIO {chip}: {error}")]
     Chip { chip: String, error: String },
+    #[error("refused to write to the EEPROM at {address:#04x}")]
+    EepromWrite { address: u8 },
     #[error("this bus has no lines of this kind")]
     NoLine,
     #[error("this bus has no I²C")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use adit_asic::{
-    Response,
+    KiloHertz, Response,
     command::Target,
     init::{Action, actions},
     register,
@@ -33,12 +33,14 @@ struct Heard {
 }
 
 impl Chain<'_> {
-    pub(super) async fn bring_up(&mut self) -> Result<(), ChainFault> {
+    /// Returns the clock that the chips were set to.
+    pub(super) async fn bring_up(&mut self) -> Result<KiloHertz, ChainFault> {
         self.status.stage(self.index, Stage::Enumerate);
         self.port.discard_input()?;
         self.parser.restart(self.chip.responses);
         let gap = Duration::from_millis(self.profile.write_gap_ms.into());
-        let setup = self.profile.setup();
+        let mut setup = self.profile.setup();
+        setup.ramp.target = self.orders.clock(self.index).target;
         for action in actions(self.chip, &setup)? {
             match action {
                 Action::Send(frame) => {
@@ -65,6 +67,7 @@ impl Chain<'_> {
         self.check_addresses().await?;
         let (pll, _) = self.chip.set_frequency(setup.ramp.target)?;
         let mhz = pll.frequency();
+        self.orders.clock_is(self.index, setup.ramp.target);
         self.status.chain(self.index, |chain| {
             chain.mhz = mhz.mhz();
             chain.baud = self.profile.baud;
@@ -78,14 +81,19 @@ impl Chain<'_> {
             baud = self.profile.baud,
             "chain up"
         );
-        Ok(())
+        Ok(setup.ramp.target)
     }
 
     /// After everything: every chip is there, has its own address, and understands the line rate.
     async fn check_addresses(&mut self) -> Result<(), ChainFault> {
         let heard = self.count(self.chip.generation.read(Target::All, register::CHIP_ID).as_bytes()).await?;
-        let chips = self.profile.chips;
-        let all = (0..chips).all(|place| heard.has(self.chip.address(place, chips)));
+        let mut all = true;
+        self.status.chips(self.index, |_, chips| {
+            for chip in chips {
+                chip.found = heard.has(chip.address);
+                all &= chip.found;
+            }
+        });
         if all { Ok(()) } else { Err(ChainFault::Addresses) }
     }
 

@@ -2,12 +2,13 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use adit_asic::{Job, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register};
+use adit_asic::{Job, KiloHertz, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register};
 use adit_work::frame::Work;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Chain, ChainFault, Oddity,
+    clock::Tuning,
     jobs::{Jobs, Versions},
     rolling::Rolling,
     telemetry::Telemetry,
@@ -30,6 +31,7 @@ struct Hashing {
     /// Where the host rolls versions: the work whose turn it is.
     rolling: Option<Rolling>,
     job_interval: Duration,
+    tuning: Tuning,
     telemetry: Telemetry,
     heard: Instant,
     asked: Instant,
@@ -55,7 +57,8 @@ impl Hashing {
 }
 
 impl Chain<'_> {
-    pub(super) async fn hash(&mut self) -> Result<Infallible, ChainFault> {
+    /// `clock`: what the chips run at.
+    pub(super) async fn hash(&mut self, clock: KiloHertz) -> Result<Infallible, ChainFault> {
         let now = Instant::now();
         let mut hashing = Hashing {
             jobs: Jobs::new(self.chip),
@@ -63,7 +66,8 @@ impl Chain<'_> {
             due: now,
             version_mask: ROLLED_BITS,
             rolling: None,
-            job_interval: self.profile.job_interval(),
+            job_interval: self.job_interval(clock),
+            tuning: Tuning::new(clock, now),
             telemetry: Telemetry::new(self.chip, self.profile.chips, now),
             heard: now,
             asked: now,
@@ -80,6 +84,10 @@ impl Chain<'_> {
             {
                 self.port.write(question.as_bytes()).await?;
             }
+            let clock = self.orders.clock(self.index);
+            if let Some(new) = self.tune(&mut hashing.tuning, clock).await? {
+                hashing.job_interval = self.job_interval(new);
+            }
             let waiting = self.path.next(self.index);
             if let Some((epoch, work)) = waiting
                 && hashing.wants_work(now, epoch)
@@ -95,15 +103,16 @@ impl Chain<'_> {
             let next_job = hashing.next_job(self.path.epoch());
             let next_work = waiting.map(|_| hashing.next_work());
             let asking = hashing.heard.max(hashing.asked) + ASK_AFTER;
-            let wake = [next_work, next_job, hashing.telemetry.due()]
+            let wake = [next_work, next_job, hashing.telemetry.due(), hashing.tuning.next(clock)]
                 .into_iter()
                 .flatten()
                 .fold(asking, Instant::min);
-            let (path, index) = (self.path, self.index);
+            let (path, orders, index) = (self.path, self.orders, self.index);
             tokio::select! {
                 biased;
                 () = path.changed(index) => {}
                 read = self.receive(|chain, response, us| chain.hear(&mut hashing, response, us)) => read?,
+                () = orders.changed(index) => {}
                 () = sleep_until(wake) => {}
             }
         }
@@ -173,7 +182,12 @@ impl Chain<'_> {
                 match hashing.jobs.resolve(self.index, self.profile.chips, &report, received_us) {
                     Ok((path, nonce)) => {
                         self.path.nonce(path, nonce);
-                        self.status.chain(self.index, |chain| chain.nonces += 1);
+                        self.status.chips(self.index, |chain, chips| {
+                            chain.nonces += 1;
+                            if let Some(chip) = chips.get_mut(usize::from(nonce.chip)) {
+                                chip.nonces += 1;
+                            }
+                        });
                     }
                     Err((kind, what)) => self.impossible(kind, what),
                 }
@@ -184,8 +198,8 @@ impl Chain<'_> {
             Response::Register { value, chip, register } => {
                 let telemetry = &mut hashing.telemetry;
                 let mut known = false;
-                self.status.chain(self.index, |status| {
-                    known = telemetry.hear(register, chip, value, status);
+                self.status.chips(self.index, |chain, chips| {
+                    known = telemetry.hear(register, chip, value, chain, chips);
                 });
                 if !known {
                     self.impossible(Oddity::Register, "an answer to no question");

@@ -1,18 +1,17 @@
 //! What chips count and measure themselves: one register of all of them is asked for at a time, in turn.
 
 use adit_asic::{Chip, Frame, Quantity, command::Target};
-use adit_bus::hardware::ChainStatus;
+use adit_bus::hardware::{ChainStatus, ChipStatus};
 use tokio::time::{Duration, Instant};
 
 /// Between two questions. Answers of a long chain fill a slow line for a tenth of a second.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What one chip said last.
+/// What one chip's counters said last.
 #[derive(Debug, Clone, Copy)]
 struct Said {
     errors: u32,
     hashes: u32,
-    celsius: f64,
 }
 
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) struct Telemetry {
 impl Telemetry {
     /// The chips have come out of reset, and count from 0.
     pub(super) fn new(chip: &'static Chip, chips: u16, now: Instant) -> Self {
-        let said = Said { errors: 0, hashes: 0, celsius: f64::NAN };
+        let said = Said { errors: 0, hashes: 0 };
         Self { chip, chips: vec![said; chips.into()], asked: 0, due: now + INTERVAL }
     }
 
@@ -46,19 +45,29 @@ impl Telemetry {
         Some(self.chip.generation.read(Target::All, *register))
     }
 
-    /// Takes an answer into the status; `false` when it is none to a question of ours.
-    pub(super) fn hear(&mut self, register: u8, address: u8, value: u32, status: &mut ChainStatus) -> bool {
-        let chips = self.chips.len() as u16;
-        let place = (0..chips).find(|place| self.chip.address(*place, chips) == address);
+    /// Takes an answer into the status of the chain and of its chips; `false` when it is none to a question of ours.
+    pub(super) fn hear(
+        &mut self,
+        register: u8,
+        address: u8,
+        value: u32,
+        status: &mut ChainStatus,
+        chips: &mut [ChipStatus],
+    ) -> bool {
+        let place = chips.iter().position(|chip| chip.address == address);
         let quantity = self.chip.telemetry.quantity(register).filter(|quantity| is_wanted(*quantity));
         let (Some(place), Some(quantity)) = (place, quantity) else { return false };
-        let said = &mut self.chips[usize::from(place)];
+        let (said, chip) = (&mut self.chips[place], &mut chips[place]);
         match quantity {
-            Quantity::Errors => status.chip_errors += since(&mut said.errors, value),
+            Quantity::Errors => {
+                let errors = since(&mut said.errors, value);
+                status.chip_errors += errors;
+                chip.errors += errors;
+            }
             Quantity::Hashes => status.chip_hashes += since(&mut said.hashes, value),
             Quantity::Temperature => {
-                said.celsius = quantity.celsius(value).unwrap_or(f64::NAN);
-                status.die_celsius = self.chips.iter().map(|chip| chip.celsius).fold(f64::NAN, f64::max);
+                chip.die_celsius = quantity.celsius(value).unwrap_or(f64::NAN);
+                status.die_celsius = chips.iter().map(|chip| chip.die_celsius).fold(f64::NAN, f64::max);
             }
             Quantity::DomainHashes(_) => {}
         }
@@ -92,29 +101,46 @@ mod tests {
         assert!(silent.due().is_none() && silent.ask(now).is_none());
     }
 
+    /// As the status has them.
+    fn chips(count: u16) -> Vec<ChipStatus> {
+        let chip = |place| ChipStatus {
+            place,
+            address: BM1368.address(place, count),
+            die_celsius: f64::NAN,
+            ..Default::default()
+        };
+        (0..count).map(chip).collect()
+    }
+
     #[test]
     fn counters_are_summed_over_the_chips_and_may_wrap() {
         let mut telemetry = Telemetry::new(&BM1368, 108, Instant::now());
         let mut status = ChainStatus { die_celsius: f64::NAN, ..Default::default() };
+        let mut chips = chips(108);
+        let mut hear =
+            |register, address, value| telemetry.hear(register, address, value, &mut status, &mut chips);
         for (address, value) in [(0, u32::MAX - 1), (2, 10), (0, 3), (2, 10)] {
-            assert!(telemetry.hear(0x4c, address, value, &mut status));
+            assert!(hear(0x4c, address, value));
         }
+        assert!(hear(0x8c, 214, 7));
+        assert!(!hear(0x8c, 216, 7), "the address of no chip");
+        assert!(!hear(0x8c, 1, 7), "nor this");
+        assert!(!hear(0x18, 0, 7), "a register that was not asked for");
         assert_eq!(status.chip_errors, u64::from(u32::MAX - 1) + 10 + 5);
-        assert!(telemetry.hear(0x8c, 214, 7, &mut status));
+        assert_eq!((chips[0].errors, chips[1].errors), (u64::from(u32::MAX - 1) + 5, 10));
         assert_eq!(status.chip_hashes, 7);
-        assert!(!telemetry.hear(0x8c, 216, 7, &mut status), "the address of no chip");
-        assert!(!telemetry.hear(0x8c, 1, 7, &mut status), "nor this");
-        assert!(!telemetry.hear(0x18, 0, 7, &mut status), "a register that was not asked for");
     }
 
     #[test]
     fn the_hottest_die_is_what_counts() {
         let mut telemetry = Telemetry::new(&BM1368, 2, Instant::now());
         let mut status = ChainStatus { die_celsius: f64::NAN, ..Default::default() };
-        telemetry.hear(0xb4, 0, 0x0000_0800, &mut status);
+        let mut chips = chips(2);
+        telemetry.hear(0xb4, 0, 0x0000_0800, &mut status, &mut chips);
         assert!(status.die_celsius.is_nan(), "no reading yet");
-        telemetry.hear(0xb4, 0, 0x8000_0800, &mut status);
-        telemetry.hear(0xb4, 128, 0x8000_0700, &mut status);
+        telemetry.hear(0xb4, 0, 0x8000_0800, &mut status, &mut chips);
+        telemetry.hear(0xb4, 128, 0x8000_0700, &mut status, &mut chips);
+        assert!(chips[1].die_celsius < chips[0].die_celsius);
         assert!((status.die_celsius - 51.394).abs() < 0.001, "{}", status.die_celsius);
     }
 }

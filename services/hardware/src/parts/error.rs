@@ -1,6 +1,7 @@
 use std::{io, path::PathBuf};
 
 use adit_peripherals::Error as PartError;
+use embedded_hal_async::i2c::{Error as _, ErrorKind};
 
 use crate::{bus::BusError, power::Fault};
 
@@ -15,6 +16,8 @@ pub(crate) enum BoardError {
     Kernel { path: PathBuf, error: io::Error },
     #[error("still at {volts:.3} V after it was switched off")]
     StillOn { volts: f64 },
+    #[error("board says that it is a {found}, the profile is for {wanted}")]
+    OtherBoard { found: String, wanted: String },
     /// The profile names it, this driver has nothing for it.
     #[error("{0} is not driven yet")]
     Undriven(&'static str),
@@ -24,6 +27,16 @@ impl BoardError {
     /// The bus itself does not answer, so that nothing behind it can be reached; that a device does not is another matter.
     pub(crate) fn is_silence(&self) -> bool {
         matches!(self, Self::Bus(error) if error.is_silence())
+    }
+
+    /// Nobody acknowledged: the part has no power, or is not there.
+    pub(crate) fn is_unacknowledged(&self) -> bool {
+        let error = match self {
+            Self::Bus(error) => Some(error),
+            Self::Part(error) => error.bus(),
+            _ => None,
+        };
+        error.is_some_and(|error| matches!(error.kind(), ErrorKind::NoAcknowledge(_)))
     }
 }
 

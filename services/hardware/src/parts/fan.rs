@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use adit_peripherals::{Duty, Emc2101};
+use adit_peripherals::{Duty, Emc2101, Emc2305, emc2305::Wiring};
 
 use super::{
-    BoardError,
+    BoardError, Delay,
     pwm::{Hwmon, Pwm},
 };
 use crate::{
@@ -25,18 +25,26 @@ pub(crate) struct Fan {
 #[derive(Debug)]
 enum Drive {
     Emc2101(Bus, Emc2101),
+    /// And which of its fans, from 0.
+    Emc2305(Bus, Emc2305, u8),
     Pwm(Pwm),
     Hwmon(Hwmon),
     Undriven(&'static str),
 }
 
 impl Fan {
-    pub(crate) fn new(fan: &profile::Fan, buses: &Buses) -> Self {
+    /// `all`: of the same place, for fans may share a controller.
+    pub(crate) fn new(fan: &profile::Fan, all: &[profile::Fan], buses: &Buses) -> Self {
         let drive = match &fan.part {
             FanPart::Emc2101(device) => Drive::Emc2101(buses.get(&device.bus), Emc2101::new(device.address)),
             FanPart::Pwm(pwm) => Drive::Pwm(Pwm::new(pwm, buses.get(&pwm.tach.bus))),
             FanPart::Hwmon(hwmon) => Drive::Hwmon(Hwmon::new(hwmon)),
-            FanPart::Emc2305(_) | FanPart::S9Fpga(_) => Drive::Undriven(fan.part.name()),
+            FanPart::Emc2305(at) => {
+                let wiring = Wiring { push_pull: at.push_pull, inverted: at.inverted };
+                let part = Emc2305::new(at.address, outputs(all, at), wiring);
+                Drive::Emc2305(buses.get(&at.bus), part, at.channel - 1)
+            }
+            FanPart::S9Fpga(_) => Drive::Undriven(fan.part.name()),
         };
         Self {
             name: fan.name.clone(),
@@ -58,6 +66,7 @@ impl Fan {
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         match &mut self.drive {
             Drive::Emc2101(bus, part) => Ok(part.prepare(bus).await?),
+            Drive::Emc2305(bus, part, _) => Ok(part.prepare(bus, &mut Delay).await?),
             Drive::Pwm(pwm) => pwm.prepare(),
             Drive::Hwmon(_) => Ok(()),
             Drive::Undriven(part) => Err(BoardError::Undriven(part)),
@@ -68,6 +77,7 @@ impl Fan {
     pub(crate) async fn drive(&mut self, duty: Duty) -> Result<(), BoardError> {
         match &mut self.drive {
             Drive::Emc2101(bus, part) => Ok(part.drive(bus, duty).await?),
+            Drive::Emc2305(bus, part, fan) => Ok(part.drive(bus, &mut Delay, *fan, duty).await?),
             Drive::Pwm(pwm) => pwm.drive(duty),
             Drive::Hwmon(hwmon) => hwmon.drive(duty),
             Drive::Undriven(part) => Err(BoardError::Undriven(part)),
@@ -77,9 +87,19 @@ impl Fan {
     pub(crate) async fn rpm(&mut self) -> Result<u32, BoardError> {
         match &mut self.drive {
             Drive::Emc2101(bus, part) => Ok(part.rpm(bus).await?),
+            Drive::Emc2305(bus, part, fan) => Ok(part.rpm(bus, *fan).await?),
             Drive::Pwm(pwm) => pwm.rpm(),
             Drive::Hwmon(hwmon) => hwmon.rpm(),
             Drive::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }
+}
+
+/// How many outputs of a fan's controller are used: up to the last one that a fan is on.
+fn outputs(all: &[profile::Fan], at: &profile::FanChannel) -> u8 {
+    let channels = all.iter().filter_map(|fan| match &fan.part {
+        FanPart::Emc2305(other) if other.bus == at.bus && other.address == at.address => Some(other.channel),
+        _ => None,
+    });
+    channels.max().unwrap_or(at.channel)
 }

@@ -1,12 +1,16 @@
 use std::time::{Duration, Instant};
 
+use adit_peripherals::{
+    Apw,
+    apw::{Curve, Facts},
+};
 use tokio::time::sleep;
 
-use super::BoardError;
+use super::{BoardError, Delay};
 use crate::{
-    bus::{Buses, Output},
+    bus::{Bus, Buses, Output},
     power::Fault,
-    profile,
+    profile::{self, PsuPart},
 };
 
 /// The supply is looked at this often while it comes and goes.
@@ -24,16 +28,23 @@ pub(crate) struct Psu {
     fall: Duration,
     pub(crate) heartbeat: Duration,
     enable: Output,
-    supply: Supply,
-}
-
-#[derive(Debug)]
-enum Supply {
-    Undriven(&'static str),
+    bus: Bus,
+    part: Apw,
 }
 
 impl Psu {
     pub(crate) fn new(psu: &profile::Psu, buses: &Buses) -> Self {
+        let apw = psu.part.apw();
+        let base = match psu.part {
+            PsuPart::Apw9(_) => Facts::APW9,
+            PsuPart::Apw12(_) => Facts::APW12_FITTED,
+        };
+        let curve = Curve {
+            volts_at_zero: psu.curve.volts_at_0,
+            volts_per_step: psu.curve.volts_per_count,
+            min_code: psu.curve.min_count,
+            max_code: psu.curve.max_count,
+        };
         Self {
             volts: psu.volts,
             min_volts: psu.min_volts,
@@ -42,14 +53,8 @@ impl Psu {
             fall: Duration::from_millis(psu.fall_ms.into()),
             heartbeat: Duration::from_millis(psu.heartbeat_ms.into()),
             enable: buses.output(&psu.enable),
-            supply: Supply::Undriven(psu.part.name()),
-        }
-    }
-
-    /// The part that nothing here drives, if it is one.
-    pub(crate) fn undriven(&self) -> Option<&'static str> {
-        match self.supply {
-            Supply::Undriven(part) => Some(part),
+            bus: buses.get(&apw.bus),
+            part: Apw::new(apw.address, Facts { kind: apw.kind, curve, ..base }),
         }
     }
 
@@ -58,11 +63,12 @@ impl Psu {
         Ok(self.enable.set(false).await?)
     }
 
+    /// Capacitors hold an output up for a while; boards are not started on what is left there.
     pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
         let deadline = Instant::now() + self.fall;
         loop {
             let volts = self.measured().await?;
-            if self.is_off(volts) {
+            if volts <= self.volts * OFF_SHARE {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -74,12 +80,12 @@ impl Psu {
 
     /// Checks what it is, and sets its voltage while it is off.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
-        match &mut self.supply {
-            Supply::Undriven(part) => Err(BoardError::Undriven(part)),
-        }
+        self.part.prepare(&mut self.bus, &mut Delay).await?;
+        self.part.set(&mut self.bus, &mut Delay, self.volts).await?;
+        Ok(())
     }
 
-    /// On, and measured within limits.
+    /// On, and measured within limits, with its own watchdog armed.
     pub(crate) async fn switch_on(&mut self) -> Result<(), Fault> {
         self.enable.set(true).await?;
         let deadline = Instant::now() + self.rise;
@@ -89,25 +95,20 @@ impl Psu {
                 return Err(Fault::rail("supply", volts, self.min_volts, self.max_volts));
             }
             if volts >= self.min_volts {
-                return Ok(());
+                break;
             }
             sleep(LOOK).await;
         }
+        Ok(self.part.arm_watchdog(&mut self.bus, &mut Delay).await?)
     }
 
+    /// Any word that it understands is a sign of life; this one also says whether it is on.
     pub(crate) async fn heartbeat(&mut self) -> Result<(), BoardError> {
-        match &mut self.supply {
-            Supply::Undriven(part) => Err(BoardError::Undriven(part)),
-        }
+        self.part.is_on(&mut self.bus, &mut Delay).await?;
+        Ok(())
     }
 
     pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {
-        match &mut self.supply {
-            Supply::Undriven(part) => Err(BoardError::Undriven(part)),
-        }
-    }
-
-    fn is_off(&self, volts: f64) -> bool {
-        volts <= self.volts * OFF_SHARE
+        Ok(self.part.volts(&mut self.bus, &mut Delay).await?)
     }
 }

@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
-use adit_peripherals::{Tps546, tps546};
+use adit_peripherals::{Dspic, Tps546, dspic, tps546};
 use tokio::time::sleep;
 
-use super::BoardError;
+use super::{BoardError, Delay};
 use crate::{
     bus::{Bus, Buses},
     profile::{self, RailPart, Tps546d24a},
@@ -24,24 +24,36 @@ pub(crate) struct Rail {
     pub(crate) max_volts: f64,
     /// From switching on to a measured voltage within limits.
     pub(crate) rise: Duration,
+    /// It cuts the rail when it does not hear from us so often …
+    heartbeat: Option<Duration>,
+    /// … and did then.
+    beat: Instant,
     regulator: Regulator,
 }
 
 #[derive(Debug)]
 enum Regulator {
     Tps546d24a(Bus, Tps546),
+    Dspic33(Bus, Dspic),
     Undriven(&'static str),
 }
 
 impl Rail {
     pub(crate) fn new(rail: &profile::Rail, buses: &Buses) -> Self {
+        let mut heartbeat = None;
         let regulator = match &rail.part {
             RailPart::Tps546d24a(tps) => {
                 Regulator::Tps546d24a(buses.get(&tps.bus), Tps546::new(tps.address, settings(rail, tps)))
             }
-            RailPart::Ds4432u(_) | RailPart::Tps55289(_) | RailPart::Pic16f1704(_) | RailPart::Dspic33(_) => {
-                Regulator::Undriven(rail.part.name())
+            RailPart::Dspic33(pic) => {
+                let facts = dspic::Facts { firmware: pic.firmware, ..dspic::Facts::FIRMWARE_89 };
+                heartbeat = Some(Duration::from_millis(pic.heartbeat_ms.into()));
+                Regulator::Dspic33(buses.get(&pic.bus), Dspic::new(pic.address, facts))
             }
+            RailPart::Ds4432u(_)
+            | RailPart::Tps55289(_)
+            | RailPart::Pic16f1704(_)
+            | RailPart::Unpublished => Regulator::Undriven(rail.part.name()),
         };
         Self {
             volts: rail.volts,
@@ -49,6 +61,8 @@ impl Rail {
             max_volts: rail.max_volts,
             rise: Duration::from_millis(rail.rise_ms.into()),
             regulator,
+            heartbeat,
+            beat: Instant::now(),
         }
     }
 
@@ -64,6 +78,13 @@ impl Rail {
     pub(crate) async fn switch_off(&mut self) -> Result<(), BoardError> {
         match &mut self.regulator {
             Regulator::Tps546d24a(bus, part) => Ok(part.switch_off(bus).await?),
+            // It lives on what it switches. One that nobody hears has no supply; if it has and hangs, it hears no heartbeat either.
+            Regulator::Dspic33(bus, part) => {
+                match part.disable(bus, &mut Delay).await.map_err(BoardError::from) {
+                    Err(error) if error.is_unacknowledged() => Ok(()),
+                    result => result,
+                }
+            }
             Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }
@@ -72,6 +93,11 @@ impl Rail {
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         match &mut self.regulator {
             Regulator::Tps546d24a(bus, part) => Ok(part.prepare(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                part.start(bus, &mut Delay).await?;
+                part.check(bus, &mut Delay).await?;
+                Ok(part.disable(bus, &mut Delay).await?)
+            }
             Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }
@@ -79,6 +105,32 @@ impl Rail {
     pub(crate) async fn switch_on(&mut self) -> Result<(), BoardError> {
         match &mut self.regulator {
             Regulator::Tps546d24a(bus, part) => Ok(part.switch_on(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                part.enable(bus, &mut Delay).await?;
+                part.heartbeat(bus, &mut Delay).await?;
+                self.beat = Instant::now();
+                Ok(())
+            }
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
+    /// Lets the regulator hear from us when it is time.
+    pub(crate) async fn keep_alive(&mut self) -> Result<(), BoardError> {
+        if self.heartbeat.is_some_and(|interval| self.beat.elapsed() >= interval)
+            && let Regulator::Dspic33(bus, part) = &mut self.regulator
+        {
+            part.heartbeat(bus, &mut Delay).await?;
+            self.beat = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and the regulator holds it against them again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.set_volts(bus, volts).await?),
+            Regulator::Dspic33(..) => Err(BoardError::Undriven("dspic33's voltage")),
             Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }
@@ -87,6 +139,12 @@ impl Rail {
     pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {
         match &mut self.regulator {
             Regulator::Tps546d24a(bus, part) => Ok(part.volts(bus).await?),
+            Regulator::Dspic33(bus, part) => {
+                match part.volts(bus, &mut Delay).await.map_err(BoardError::from) {
+                    Err(error) if error.is_unacknowledged() => Ok(0.0),
+                    result => result,
+                }
+            }
             Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }

@@ -1,6 +1,6 @@
-use adit_peripherals::Emc2101;
+use adit_peripherals::{Dspic, Emc2101, Tmp75, Tmp451, dspic::Facts, tmp75::Kind};
 
-use super::BoardError;
+use super::{BoardError, Delay};
 use crate::{
     bus::{Bus, Buses},
     profile::{self, Place, SensorPart},
@@ -10,35 +10,38 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Sensor {
     pub(crate) of: Place,
+    bus: Option<Bus>,
     probe: Probe,
 }
 
 #[derive(Debug)]
 enum Probe {
-    Emc2101(Bus, Emc2101),
-    Emc2101Diode(Bus, Emc2101),
+    Emc2101(Emc2101),
+    Emc2101Diode(Emc2101),
+    Tmp75(Tmp75),
+    Tmp451(Tmp451),
+    Tmp451Diode(Tmp451),
+    /// And the sensor's address behind it.
+    Dspic(Dspic, u8),
     Undriven(&'static str),
 }
 
 impl Sensor {
     pub(crate) fn new(sensor: &profile::Sensor, buses: &Buses) -> Self {
-        let emc2101 = |device: &profile::Device| (buses.get(&device.bus), Emc2101::new(device.address));
-        let probe = match &sensor.part {
-            SensorPart::Emc2101(device) => {
-                let (bus, part) = emc2101(device);
-                Probe::Emc2101(bus, part)
+        let (bus, probe) = match &sensor.part {
+            SensorPart::Emc2101(at) => (Some(&at.bus), Probe::Emc2101(Emc2101::new(at.address))),
+            SensorPart::Emc2101Diode(at) => (Some(&at.bus), Probe::Emc2101Diode(Emc2101::new(at.address))),
+            SensorPart::Lm75(at) => (Some(&at.bus), Probe::Tmp75(Tmp75::new(at.address, Kind::Lm75))),
+            SensorPart::Tmp75(at) => (Some(&at.bus), Probe::Tmp75(Tmp75::new(at.address, Kind::Tmp75))),
+            SensorPart::Tmp1075(at) => (Some(&at.bus), Probe::Tmp75(Tmp75::new(at.address, Kind::Tmp1075))),
+            SensorPart::Tmp451(at) => (Some(&at.bus), Probe::Tmp451(Tmp451::new(at.address))),
+            SensorPart::Tmp451Diode(at) => (Some(&at.bus), Probe::Tmp451Diode(Tmp451::new(at.address))),
+            SensorPart::Dspic33(at) => {
+                (Some(&at.bus), Probe::Dspic(Dspic::new(at.address, Facts::FIRMWARE_89), at.sensor))
             }
-            SensorPart::Emc2101Diode(device) => {
-                let (bus, part) = emc2101(device);
-                Probe::Emc2101Diode(bus, part)
-            }
-            SensorPart::Tmp75(_)
-            | SensorPart::Tmp451(_)
-            | SensorPart::Tmp451Diode(_)
-            | SensorPart::Dspic33(_)
-            | SensorPart::ChipI2c(_) => Probe::Undriven(sensor.part.name()),
+            SensorPart::ChipI2c(_) => (None, Probe::Undriven(sensor.part.name())),
         };
-        Self { of: sensor.of, probe }
+        Self { of: sensor.of, bus: bus.map(|bus| buses.get(bus)), probe }
     }
 
     /// The part that nothing here drives, if it is one.
@@ -49,11 +52,28 @@ impl Sensor {
         }
     }
 
+    /// Checks what it is, and has it measure.
+    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
+        let Some(bus) = &mut self.bus else { return Ok(()) };
+        match &mut self.probe {
+            Probe::Tmp75(part) => part.prepare(bus).await?,
+            Probe::Tmp451(part) | Probe::Tmp451Diode(part) => part.prepare(bus, &mut Delay).await?,
+            // Its controller's business, or its fan's.
+            Probe::Emc2101(_) | Probe::Emc2101Diode(_) | Probe::Dspic(..) | Probe::Undriven(_) => {}
+        }
+        Ok(())
+    }
+
     /// `None`: it says itself that it has nothing to say, like a diode that is open.
     pub(crate) async fn celsius(&mut self) -> Result<Option<f64>, BoardError> {
+        let Some(bus) = &mut self.bus else { return Ok(None) };
         match &mut self.probe {
-            Probe::Emc2101(bus, part) => Ok(Some(part.board_celsius(bus).await?)),
-            Probe::Emc2101Diode(bus, part) => Ok(part.chip_celsius(bus).await?),
+            Probe::Emc2101(part) => Ok(Some(part.board_celsius(bus).await?)),
+            Probe::Emc2101Diode(part) => Ok(part.chip_celsius(bus).await?),
+            Probe::Tmp75(part) => Ok(Some(part.celsius(bus).await?)),
+            Probe::Tmp451(part) => Ok(Some(part.local_celsius(bus).await?)),
+            Probe::Tmp451Diode(part) => Ok(part.remote_celsius(bus).await?),
+            Probe::Dspic(part, sensor) => Ok(Some(part.celsius(bus, &mut Delay, *sensor).await?)),
             Probe::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    BitaxeRawPort, BoardProfile, BusPart, Device, Eeprom, Fan, FanPart, Light, Line, LinuxBus, Place,
-    Profile, Psu, Rail, RailPart, Sensor, SensorPart, UsbIdentity, check::Checks,
+    Apw, BitaxeRawPort, BoardProfile, BusPart, Eeprom, Fan, FanPart, Light, Line, LinuxBus, Place, Profile,
+    Psu, Rail, RailPart, Sensor, SensorPart, UsbIdentity, check::Checks,
 };
 
 /// What chips of these families stand, for each domain in a row.
@@ -129,7 +129,7 @@ impl<'a> Parts<'a> {
     }
 
     fn psu(&mut self, key: &str, psu: &'a Psu) {
-        let Device { bus, address } = psu.part.device();
+        let Apw { bus, address, .. } = psu.part.apw();
         self.device(&format!("{key}.part.{}", psu.part.name()), bus, *address);
         self.line(&format!("{key}.enable"), &psu.enable);
         self.is.volts(key, [psu.volts, psu.min_volts, psu.max_volts], [5.0, 22.0]);
@@ -140,8 +140,9 @@ impl<'a> Parts<'a> {
         self.is.range(&format!("{key}.curve.volts_per_count"), psu.curve.volts_per_count, 0.001, 0.1);
         self.is.range(&format!("{key}.curve.volts_at_0"), psu.curve.volts_at_0, 5.0, 30.0);
         let count = (psu.curve.volts_at_0 - psu.volts) / psu.curve.volts_per_count;
-        self.is.that((0.0..=255.0).contains(&count), &format!("{key}.curve"), || {
-            format!("{} V would be setting {count:.0}, which is not within 0 to 255", psu.volts)
+        let (first, last) = (psu.curve.min_count, psu.curve.max_count);
+        self.is.that((f64::from(first)..=f64::from(last)).contains(&count), &format!("{key}.curve"), || {
+            format!("{} V would be count {count:.0}, which is not within {first} to {last}", psu.volts)
         });
     }
 
@@ -179,20 +180,22 @@ impl<'a> Parts<'a> {
             self.once(&format!("{key}.name"), &sensor.name, &mut names);
             match sensor.max_celsius {
                 Some(max) => self.is.range(&format!("{key}.max_celsius"), max, 30.0, 110.0),
-                None => self.is.that(sensor.of != Place::Intake, &format!("{key}.max_celsius"), || {
-                    "is missing: [temperature] has no limit for of = \"intake\"".into()
+                None => self.is.that(sensor.of != Place::Intake, &format!("{key}.of"), || {
+                    "\"intake\" has no limit in [temperature]: max_celsius must be there".into()
                 }),
             }
             let part = format!("{key}.part.{}", sensor.part.name());
             match &sensor.part {
                 SensorPart::Emc2101(device)
                 | SensorPart::Emc2101Diode(device)
+                | SensorPart::Lm75(device)
                 | SensorPart::Tmp75(device)
+                | SensorPart::Tmp1075(device)
                 | SensorPart::Tmp451(device)
                 | SensorPart::Tmp451Diode(device) => self.device(&part, &device.bus, device.address),
                 SensorPart::Dspic33(passed) => {
                     self.device(&part, &passed.bus, passed.address);
-                    self.is.range(&format!("{part}.sensor"), passed.sensor, 0x48, 0x4f);
+                    self.is.range(&format!("{part}.sensor"), passed.sensor, 0x48, 0x4b);
                 }
                 SensorPart::ChipI2c(chip) => {
                     self.is.range(&format!("{part}.address"), chip.address, 0x08, 0x77);
@@ -217,7 +220,7 @@ impl<'a> Parts<'a> {
         if let Some(plug) = &board.plug {
             self.line(&format!("{key}.plug"), plug);
         }
-        if let Some(Eeprom { bus, address, names }) = &board.eeprom {
+        if let Some(Eeprom { bus, address, names, .. }) = &board.eeprom {
             let key = format!("{key}.eeprom");
             self.i2c(&key, bus, *address);
             self.is.range(&format!("{key}.address"), *address, *EEPROMS.start(), *EEPROMS.end());
@@ -273,7 +276,11 @@ impl<'a> Parts<'a> {
             RailPart::Dspic33(pic) => {
                 self.device(&part, &pic.bus, pic.address);
                 self.is.range(&format!("{part}.heartbeat_ms"), pic.heartbeat_ms, 100, 5000);
+                self.is.that(self.profile.psu.is_some(), &part, || {
+                    "switches a supply's voltage, and there is no [psu]".into()
+                });
             }
+            RailPart::Unpublished => {}
         }
         // What the chips stand; regulators could do more.
         let most = MOST_CHIP_VOLTS * f64::from(domains.max(1));

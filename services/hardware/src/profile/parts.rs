@@ -107,6 +107,10 @@ pub struct FanChannel {
     pub address: u8,
     /// From 1, as the data sheet counts.
     pub channel: u8,
+    /// Outputs push and pull; otherwise they only pull down.
+    pub push_pull: bool,
+    /// A low output drives the fan.
+    pub inverted: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -163,8 +167,9 @@ pub enum SensorPart {
     Emc2101(Device),
     /// A diode at the fan controller, in a chip.
     Emc2101Diode(Device),
-    /// And LM75, TMP1075: what the register at 0 says is the same.
+    Lm75(Device),
     Tmp75(Device),
+    Tmp1075(Device),
     Tmp451(Device),
     Tmp451Diode(Device),
     /// An LM75 that the board's voltage controller reads.
@@ -216,16 +221,35 @@ pub struct Psu {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PsuPart {
-    Apw9(Device),
-    Apw12(Device),
+    Apw9(Apw),
+    Apw12(Apw),
 }
 
-/// Output in volts = `volts_at_0` − `volts_per_count` · count, count 0 to 255.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apw {
+    pub bus: String,
+    pub address: u8,
+    /// What it must answer when asked for its kind; any without it.
+    pub kind: Option<u16>,
+}
+
+/// Output in volts = `volts_at_0` − `volts_per_count` · count.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Curve {
     pub volts_at_0: f64,
     pub volts_per_count: f64,
+    /// Highest voltage.
+    #[serde(default)]
+    pub min_count: u8,
+    /// Lowest voltage.
+    #[serde(default = "last_count")]
+    pub max_count: u8,
+}
+
+fn last_count() -> u8 {
+    u8::MAX
 }
 
 /// A board's own regulator.
@@ -247,8 +271,10 @@ pub enum RailPart {
     Tps546d24a(Tps546d24a),
     Ds4432u(Ds4432u),
     Tps55289(Device),
-    Pic16f1704(Controller),
-    Dspic33(Controller),
+    Pic16f1704(Pic16f1704),
+    Dspic33(Dspic33),
+    /// No public source says how it is set.
+    Unpublished,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -281,9 +307,20 @@ pub struct Ds4432u {
 /// A microcontroller that sets a board's voltage and cuts it when it hears nothing.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Controller {
+pub struct Pic16f1704 {
     pub bus: String,
     pub address: u8,
+    pub heartbeat_ms: u32,
+}
+
+/// A microcontroller that switches the supply's voltage to the chips, and cuts it when it hears nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dspic33 {
+    pub bus: String,
+    pub address: u8,
+    /// The version that it must have.
+    pub firmware: u8,
     pub heartbeat_ms: u32,
 }
 
@@ -295,6 +332,9 @@ pub struct Eeprom {
     pub address: u8,
     /// Board names that this profile is for.
     pub names: Vec<String>,
+    /// Its maker may have scrambled it, so that it says no name: then that an EEPROM is there must do.
+    #[serde(default)]
+    pub may_be_scrambled: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -328,11 +368,28 @@ impl SensorPart {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2101Diode(_) => "emc2101-diode",
+            Self::Lm75(_) => "lm75",
             Self::Tmp75(_) => "tmp75",
+            Self::Tmp1075(_) => "tmp1075",
             Self::Tmp451(_) => "tmp451",
             Self::Tmp451Diode(_) => "tmp451-diode",
             Self::Dspic33(_) => "dspic33",
             Self::ChipI2c(_) => "chip-i2c",
+        }
+    }
+}
+
+impl SensorPart {
+    /// The part and where it is: `emc2101 4c`.
+    pub(crate) fn device(&self) -> String {
+        match self {
+            Self::Emc2101(at) | Self::Emc2101Diode(at) => format!("emc2101 {:02x}", at.address),
+            Self::Lm75(at) | Self::Tmp75(at) | Self::Tmp1075(at) => {
+                format!("{} {:02x}", self.name(), at.address)
+            }
+            Self::Tmp451(at) | Self::Tmp451Diode(at) => format!("tmp451 {:02x}", at.address),
+            Self::Dspic33(at) => format!("lm75 {:02x} behind dspic33 {:02x}", at.sensor, at.address),
+            Self::ChipI2c(at) => format!("tmp451 {:02x} behind chip {}", at.address, at.chip),
         }
     }
 }
@@ -345,14 +402,19 @@ impl PsuPart {
         }
     }
 
-    pub(crate) fn device(&self) -> &Device {
+    pub(crate) fn apw(&self) -> &Apw {
         match self {
-            Self::Apw9(device) | Self::Apw12(device) => device,
+            Self::Apw9(apw) | Self::Apw12(apw) => apw,
         }
     }
 }
 
 impl RailPart {
+    /// It can be told another voltage while it is on.
+    pub(crate) fn is_settable(&self) -> bool {
+        matches!(self, Self::Tps546d24a(_))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Tps546d24a(_) => "tps546d24a",
@@ -360,6 +422,7 @@ impl RailPart {
             Self::Tps55289(_) => "tps55289",
             Self::Pic16f1704(_) => "pic16f1704",
             Self::Dspic33(_) => "dspic33",
+            Self::Unpublished => "unpublished",
         }
     }
 }

@@ -127,6 +127,11 @@ impl Bench {
         }
     }
 
+    pub async fn control(&self) -> HardwareControlDoorProxy<'static> {
+        let connection = door::connect(&self.door("hardware.control")).await.unwrap();
+        HardwareControlDoorProxy::new(&connection).await.unwrap()
+    }
+
     pub async fn miner(&self) -> Miner {
         let connection = door::connect(&self.door("hardware.control")).await.unwrap();
         let door = HardwareControlDoorProxy::new(&connection).await.unwrap();

@@ -19,6 +19,11 @@ impl fmt::Display for KiloHertz {
 }
 
 impl KiloHertz {
+    /// To the nearest kHz; what is negative, absurd or no number saturates.
+    pub fn from_mhz(mhz: f64) -> Self {
+        Self((mhz * 1000.0).round() as u32)
+    }
+
     pub fn mhz(self) -> f64 {
         f64::from(self.0) / 1000.0
     }

@@ -3,7 +3,8 @@
 //! Sources: `bm1398_asic.c` in hashsource_antminer_x19 (from the factory's test), skot/amlogic-cb-tools `pic.rs` (captured from LuxOS on an S19j Pro), DCENT_OS captures. Answers to a switch are two bytes: the command
 //! and 1. Answers to the rest are frames without the head 55 AA.
 //!
-//! Firmware 0x86 is a controller whose program is gone: it says 0x86 to everything, and DCENT_OS reports that a reset makes that permanent. It is refused, and a reset has no command here.
+//! Firmware 0x86 is a controller whose program is gone: it says 0x86 to everything. DCENT_OS reports that a reset makes that permanent, and bans the start command for it as well. It is refused, neither is sent to it, and a
+//! reset has no command here.
 
 use embedded_hal_async::{
     delay::DelayNs,
@@ -91,7 +92,7 @@ impl Dspic {
         Self { device: Device::new("dsPIC", address), facts }
     }
 
-    /// Has a controller that has just got power start its program. One whose program runs already is asked for its version and left alone.
+    /// Has a controller that has just got power, and tells no version yet, start its program. One whose program runs already is left alone, and so is one that says 0x86.
     pub async fn start<B: I2c>(
         &mut self,
         bus: &mut B,
@@ -208,7 +209,7 @@ impl Dspic {
         answer.data().map_err(|error| self.device.frame(command, error))
     }
 
-    /// A command that is answered with itself and 1; a frame with a 1 in it is taken as well.
+    /// A command that is answered with itself and 1. The same in a frame, and the command's own data, are taken as well: no source shows a controller that does so, none says that there is none.
     async fn switch<const N: usize, B: I2c>(
         &mut self,
         bus: &mut B,
@@ -217,6 +218,7 @@ impl Dspic {
         data: [u8; N],
     ) -> Result<(), Error<B::Error>> {
         match *self.exchange(bus, delay, command, data).await?.as_slice() {
+            [answer] if data.first() == Some(&answer) => Ok(()),
             [answer] => self.done(command, answer),
             ref other => {
                 let error = FrameError::Data { expected: 1, got: other.len() };

@@ -116,10 +116,24 @@ async fn bad_answers_are_asked_for_again_and_then_told() {
         assert_eq!(told(controller().check(&mut bus, &mut Waited::default()).await), expected);
         bus.done();
     }
-    let mut bus = transcript(0x21, &bytewise("", "55aa051500001a", "1500"));
-    let error = told(controller().disable(&mut bus, &mut Waited::default()).await);
+    let lines = version("05178900a5") + &bytewise("", "55aa051501001b", "1500");
+    let mut bus = transcript(0x21, &lines);
+    let error = told(controller().enable(&mut bus, &mut Waited::default()).await);
     assert_eq!(error, "dsPIC at 0x21, command 0x15: refused with 0x00");
     bus.done();
+    let mut bus = transcript(0x21, &bytewise("", "55aa051500001a", "0515ff0119"));
+    let error = told(controller().disable(&mut bus, &mut Waited::default()).await);
+    assert_eq!(error, "dsPIC at 0x21, command 0x15: refused with 0xff");
+    bus.done();
+}
+
+#[tokio::test]
+async fn an_answer_to_a_switch_may_be_a_frame_and_may_repeat_what_was_asked() {
+    for answer in ["1500", "1501", "051500001a", "051501001b"] {
+        let mut bus = transcript(0x21, &bytewise("", "55aa051500001a", answer));
+        controller().disable(&mut bus, &mut Waited::default()).await.unwrap();
+        bus.done();
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! TPS546D24A: the core regulator, over PMBus. Commands and formats: TI data sheet SLUSDC9, PMBus 1.3 part II.
 
-use super::{Nak, linear11};
+use super::{Device, Nak, linear11, padded};
+use crate::events::Event;
 
 mod command {
     pub(super) const OPERATION: u8 = 0x01;
@@ -26,6 +27,12 @@ const COUNTS_PER_VOLT: f64 = 512.0;
 /// "TI", 0x546D24, rev.: what a TPS546D24A on a Bitaxe says.
 const DEVICE_ID: [u8; 6] = [0x54, 0x49, 0x54, 0x6D, 0x24, 0x41];
 const INPUT_VOLTS: f64 = 5.0;
+
+const OT_FAULT_LIMIT: u8 = 0x4F;
+const IOUT_OC_FAULT_LIMIT: u8 = 0x46;
+/// Where the host has set no limit.
+const TRIP_CELSIUS: f64 = 145.0;
+const TRIP_AMPERES: f64 = 52.0;
 
 const OPERATION_ON: u8 = 0x80;
 /// ON_OFF_CONFIG: the output needs leave at all; from OPERATION; from the pin (which boards tie high).
@@ -83,27 +90,34 @@ const SETTINGS: [(u8, u8, u16); 42] = [
     (0xEE, 2, 0),
 ];
 
-pub(super) struct Tps546 {
+pub(crate) struct Tps546 {
     /// Values of `SETTINGS`, in its order.
     values: [u16; SETTINGS.len()],
     pointer: u8,
     status_cml: u8,
     status_vout: u8,
     volts: f64,
-    watts: f64,
     celsius: f64,
+    amperes: f64,
+    /// Latched off: too hot; too much current.
+    too_hot: bool,
+    too_much: bool,
+    happened: Vec<Event>,
 }
 
 impl Tps546 {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             values: SETTINGS.map(|(_, _, value)| value),
             pointer: 0,
             status_cml: 0,
             status_vout: 0,
             volts: 0.0,
-            watts: 0.0,
             celsius: 0.0,
+            amperes: 0.0,
+            too_hot: false,
+            too_much: false,
+            happened: Vec::new(),
         }
     }
 
@@ -112,7 +126,7 @@ impl Tps546 {
     }
 
     /// What VOUT_COMMAND asks for, within VOUT_MIN and VOUT_MAX.
-    pub(super) fn commanded_millivolts(&self) -> f64 {
+    pub(crate) fn commanded_millivolts(&self) -> f64 {
         let counts = self.get(command::VOUT_COMMAND).min(self.get(command::VOUT_MAX));
         f64::from(counts.max(self.get(command::VOUT_MIN))) * 1000.0 / COUNTS_PER_VOLT
     }
@@ -124,21 +138,87 @@ impl Tps546 {
     }
 
     /// Where the output goes.
-    pub(super) fn target_millivolts(&self) -> f64 {
-        if self.on() { self.commanded_millivolts() } else { 0.0 }
+    pub(crate) fn target_millivolts(&self) -> f64 {
+        if self.on() && !self.too_hot && !self.too_much { self.commanded_millivolts() } else { 0.0 }
     }
 
-    pub(super) fn sense(&mut self, millivolts: f64, watts: f64, celsius: f64) {
-        (self.volts, self.watts, self.celsius) = (millivolts / 1000.0, watts, celsius);
+    pub(crate) fn sense(&mut self, millivolts: f64, amperes: f64, celsius: f64) {
+        (self.volts, self.amperes, self.celsius) = (millivolts / 1000.0, amperes, celsius);
+        let limit = |code, otherwise| match self.get(code) {
+            0 => otherwise,
+            word => linear11::decode(word),
+        };
+        let (hot, much) = (
+            celsius > limit(OT_FAULT_LIMIT, TRIP_CELSIUS),
+            amperes > limit(IOUT_OC_FAULT_LIMIT, TRIP_AMPERES),
+        );
+        if self.target_millivolts() > 0.0 {
+            for (now, latch, why) in
+                [(hot, &mut self.too_hot, "over-temperature"), (much, &mut self.too_much, "over-current")]
+            {
+                if now && !*latch {
+                    *latch = true;
+                    self.happened.push(Event::RailCut { why: why.into() });
+                }
+            }
+        }
     }
 
+    fn forget_faults(&mut self) {
+        (self.status_cml, self.status_vout) = (0, 0);
+        (self.too_hot, self.too_much) = (false, false);
+    }
+
+    /// PMBus STATUS_WORD: bit 15 VOUT, bits 14 and 4 too much current, bit 11 power not good, bit 6 off, bit 2 too hot, bit 1 CML.
+    fn status_word(&self) -> u16 {
+        let good = self.volts * 1000.0 >= 0.9 * self.commanded_millivolts();
+        u16::from(self.status_vout != 0) << 15
+            | u16::from(!good) << 11
+            | u16::from(self.target_millivolts() == 0.0) << 6
+            | u16::from(self.too_much) << 14
+            | u16::from(self.too_much) << 4
+            | u16::from(self.too_hot) << 2
+            | u16::from(self.status_cml != 0) << 1
+    }
+
+    /// The data of the command that was sent last.
+    fn answer(&mut self) -> Result<Vec<u8>, Nak> {
+        let word = |value: u16| Ok(value.to_le_bytes().to_vec());
+        match self.pointer {
+            command::VOUT_MODE => Ok(vec![0x97]),
+            command::STATUS_BYTE => Ok(vec![self.status_word() as u8]),
+            command::STATUS_WORD => word(self.status_word()),
+            command::STATUS_VOUT => Ok(vec![self.status_vout]),
+            command::STATUS_CML => Ok(vec![self.status_cml]),
+            0x7B => Ok(vec![u8::from(self.too_much) << 7]),
+            0x7D => Ok(vec![u8::from(self.too_hot) << 7]),
+            0x7C | 0x7F | 0x80 => Ok(vec![0]),
+            command::READ_VIN => word(linear11::encode(INPUT_VOLTS)),
+            command::READ_VOUT => word((self.volts * COUNTS_PER_VOLT).round() as u16),
+            command::READ_IOUT => word(linear11::encode(self.amperes)),
+            command::READ_TEMPERATURE_1 => word(linear11::encode(self.celsius)),
+            0x98 => Ok(vec![0x33]),
+            command::IC_DEVICE_ID => Ok([&[DEVICE_ID.len() as u8][..], &DEVICE_ID].concat()),
+            code => {
+                let Some(slot) = SETTINGS.iter().position(|&(setting, ..)| setting == code) else {
+                    self.status_cml |= CML_UNKNOWN_COMMAND;
+                    return Err(Nak);
+                };
+                let bytes = self.values[slot].to_le_bytes();
+                Ok(bytes[..usize::from(SETTINGS[slot].1)].to_vec())
+            }
+        }
+    }
+}
+
+impl Device for Tps546 {
     /// A command code, then its data, least significant byte first.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
         let [code, data @ ..] = bytes else { return Ok(()) };
         self.pointer = *code;
         if data.is_empty() {
             if *code == command::CLEAR_FAULTS {
-                (self.status_cml, self.status_vout) = (0, 0);
+                self.forget_faults();
             }
             return Ok(());
         }
@@ -155,6 +235,9 @@ impl Tps546 {
             }
         };
         self.values[slot] = value;
+        if *code == command::OPERATION && value as u8 & OPERATION_ON == 0 {
+            self.forget_faults();
+        }
         let limits = self.get(command::VOUT_MIN)..=self.get(command::VOUT_MAX);
         if *code == command::VOUT_COMMAND && !limits.contains(&value) {
             self.status_vout |= VOUT_LIMITED;
@@ -163,41 +246,12 @@ impl Tps546 {
     }
 
     /// The data of the command that was sent last.
-    pub(super) fn read(&mut self) -> Result<Vec<u8>, Nak> {
-        let word = |value: u16| Ok(value.to_le_bytes().to_vec());
-        match self.pointer {
-            command::VOUT_MODE => Ok(vec![0x97]),
-            command::STATUS_BYTE => Ok(vec![self.status_word() as u8]),
-            command::STATUS_WORD => word(self.status_word()),
-            command::STATUS_VOUT => Ok(vec![self.status_vout]),
-            command::STATUS_CML => Ok(vec![self.status_cml]),
-            0x7B..=0x7D | 0x7F | 0x80 => Ok(vec![0]),
-            command::READ_VIN => word(linear11::encode(INPUT_VOLTS)),
-            command::READ_VOUT => word((self.volts * COUNTS_PER_VOLT).round() as u16),
-            command::READ_IOUT => {
-                word(linear11::encode(if self.volts > 0.1 { self.watts / self.volts } else { 0.0 }))
-            }
-            command::READ_TEMPERATURE_1 => word(linear11::encode(self.celsius)),
-            0x98 => Ok(vec![0x33]),
-            command::IC_DEVICE_ID => Ok([&[DEVICE_ID.len() as u8][..], &DEVICE_ID].concat()),
-            code => {
-                let Some(slot) = SETTINGS.iter().position(|&(setting, ..)| setting == code) else {
-                    self.status_cml |= CML_UNKNOWN_COMMAND;
-                    return Err(Nak);
-                };
-                let bytes = self.values[slot].to_le_bytes();
-                Ok(bytes[..usize::from(SETTINGS[slot].1)].to_vec())
-            }
-        }
+    fn read(&mut self, count: usize) -> Result<Vec<u8>, Nak> {
+        Ok(padded(self.answer()?, count))
     }
 
-    /// PMBus STATUS_WORD: bit 15 VOUT, bit 11 power not good, bit 6 off, bit 1 CML.
-    fn status_word(&self) -> u16 {
-        let good = self.volts * 1000.0 >= 0.9 * self.commanded_millivolts();
-        u16::from(self.status_vout != 0) << 15
-            | u16::from(!good) << 11
-            | u16::from(!self.on()) << 6
-            | u16::from(self.status_cml != 0) << 1
+    fn happened(&mut self) -> Option<Event> {
+        self.happened.pop()
     }
 }
 
@@ -207,7 +261,7 @@ mod tests {
 
     fn read(regulator: &mut Tps546, code: u8) -> Vec<u8> {
         regulator.write(&[code]).expect("there");
-        regulator.read().expect("there")
+        regulator.answer().expect("there")
     }
 
     #[test]
@@ -230,6 +284,25 @@ mod tests {
         assert_eq!(read(&mut regulator, 0x7A), [0x08]);
         regulator.write(&[0x03]).expect("there");
         assert_eq!(read(&mut regulator, 0x7A), [0x00]);
+    }
+
+    #[test]
+    fn too_hot_or_too_much_latches_off_until_it_was_switched_off() {
+        let mut regulator = Tps546::new();
+        regulator.write(&[0x46, 0x14, 0x00]).expect("there"); // 20 A
+        regulator.write(&[0x01, 0x80]).expect("there");
+        regulator.sense(800.0, 19.0, 60.0);
+        assert!(regulator.target_millivolts() > 0.0);
+        regulator.sense(800.0, 21.0, 60.0);
+        assert_eq!((regulator.target_millivolts(), read(&mut regulator, 0x7B)), (0.0, vec![0x80]));
+        assert_eq!(regulator.happened(), Some(Event::RailCut { why: "over-current".into() }));
+        regulator.sense(0.0, 0.0, 60.0);
+        assert_eq!(regulator.target_millivolts(), 0.0, "latched");
+        regulator.write(&[0x01, 0x00]).expect("there");
+        regulator.write(&[0x01, 0x80]).expect("there");
+        assert!(regulator.target_millivolts() > 0.0);
+        regulator.sense(800.0, 1.0, 150.0);
+        assert_eq!((regulator.target_millivolts(), read(&mut regulator, 0x7D)), (0.0, vec![0x80]));
     }
 
     #[test]

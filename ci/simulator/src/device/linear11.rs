@@ -10,6 +10,11 @@ pub(super) fn encode(value: f64) -> u16 {
     0x7BFF
 }
 
+pub(super) fn decode(word: u16) -> f64 {
+    let mantissa = f64::from((word << 5) as i16 >> 5);
+    mantissa * f64::from(word as i16 >> 11).exp2()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +25,7 @@ mod tests {
         assert_eq!(encode(742.0 / 64.0), 0xD2E6);
         assert_eq!(encode(0.0), 0x8000);
         assert_eq!(encode(-1.0) & 0x7FF, 0x400);
+        assert_eq!(decode(0xD2E6), 742.0 / 64.0);
+        assert_eq!((decode(0x8000), decode(encode(-1.0)), decode(encode(145.0))), (0.0, -1.0, 145.0));
     }
 }

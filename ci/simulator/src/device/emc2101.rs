@@ -1,7 +1,7 @@
 //! EMC2101: fan drive, tachometer, a sensor of its own and the chip's diode. Register map and reset values: Microchip
 //! data sheet DS20006703, §7.
 
-use super::Nak;
+use super::{Device, Nak, padded};
 
 mod reg {
     pub(super) const INTERNAL: u8 = 0x00;
@@ -61,13 +61,13 @@ const READ_ONLY: [u8; 9] = [
     0xFF,
 ];
 
-pub(super) struct Emc2101 {
+pub(crate) struct Emc2101 {
     registers: [u8; 256],
     pointer: u8,
 }
 
 impl Emc2101 {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut registers = [0; 256];
         for (register, value) in RESET {
             registers[usize::from(register)] = value;
@@ -84,13 +84,13 @@ impl Emc2101 {
     }
 
     /// Share of full drive, 0 to 1.
-    pub(super) fn drive(&self) -> f64 {
+    pub(crate) fn drive(&self) -> f64 {
         let setting = f64::from(self.get(reg::FAN_SETTING).min(FULL_SETTING)) / f64::from(FULL_SETTING);
         if self.get(reg::FAN_CONFIG) & INVERTED == 0 { setting } else { 1.0 - setting }
     }
 
     /// New measurements. No diode: it cannot be measured now.
-    pub(super) fn sense(&mut self, board_celsius: f64, diode_celsius: Option<f64>, rpm: f64) {
+    pub(crate) fn sense(&mut self, board_celsius: f64, diode_celsius: Option<f64>, rpm: f64) {
         self.set(reg::INTERNAL, board_celsius.round().clamp(-64.0, 127.0) as i8 as u8);
         let raw = diode_celsius.map_or(DIODE_OPEN, |celsius| {
             // Eleven bits, so that 126.875 °C is the highest that is not a diode fault.
@@ -106,9 +106,11 @@ impl Emc2101 {
         self.set(reg::TACH_HIGH, high);
         self.set(reg::TACH_LOW, low);
     }
+}
 
+impl Device for Emc2101 {
     /// SMBus: the first byte points, a second is written there.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Nak> {
         let [pointer, value @ ..] = bytes else { return Ok(()) };
         self.pointer = *pointer;
         match value {
@@ -126,8 +128,8 @@ impl Emc2101 {
     }
 
     /// The byte that the pointer is at.
-    pub(super) fn read(&self) -> Result<Vec<u8>, Nak> {
-        Ok(vec![self.get(self.pointer)])
+    fn read(&mut self, count: usize) -> Result<Vec<u8>, Nak> {
+        Ok(padded(vec![self.get(self.pointer)], count))
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
 
     fn read(chip: &mut Emc2101, register: u8) -> u8 {
         chip.write(&[register]).expect("there");
-        chip.read().expect("there")[0]
+        chip.read(1).expect("there")[0]
     }
 
     #[test]
