@@ -15,7 +15,7 @@ mod virtio;
 
 use std::path::PathBuf;
 
-pub use gpio::{GpioLines, GpioPort, Refused};
+pub use gpio::{Edge, GpioLines, GpioPort, Refused};
 pub use i2c::{I2cBus, I2cPort, Message, Nak};
 
 /// Why a bus could not be offered.

@@ -1,5 +1,7 @@
 //! Buses of a unit that end in this process: I²C, GPIO and USB ports that the guest's own drivers see.
 
+mod machine;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,6 +14,8 @@ use adit_image::{
     qemu::{self, BusSockets},
 };
 use anyhow::{Context, Result};
+
+pub use machine::usb_board;
 
 /// What a run wants its unit to have; nothing at all by default.
 #[derive(Default, Clone)]

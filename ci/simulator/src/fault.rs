@@ -12,6 +12,8 @@ pub enum Fault {
     FanStopped(bool),
     /// One fan stands.
     OneFanStopped { fan: usize, on: bool },
+    /// A fan (none: all of them) reaches only this share of its speed.
+    FanSlow { fan: Option<usize>, share: f64 },
     /// Fans turn, but their tachometers say nothing.
     TachSilent(bool),
     /// No answer comes up the line.
@@ -40,6 +42,8 @@ pub enum Fault {
     RailStuckOff(bool),
     /// The rail is so many millivolts lower than what was asked for.
     RailDrop(f64),
+    /// So many amperes more on the board's rail than its chips take.
+    ExtraLoad(f64),
     /// The board is not plugged in: its parts and chips are gone.
     Unplugged(bool),
     /// The board controller answers nothing.
@@ -106,8 +110,9 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 29] = [
     "fan-stopped",
+    "fan-slow",
     "tach-silent",
     "chain-silent",
     "flip-response-bits",
@@ -122,6 +127,7 @@ const NAMES: [&str; 27] = [
     "stuck-address",
     "rail-stuck-off",
     "rail-drop",
+    "extra-load",
     "unplugged",
     "board-silent",
     "temperature",
@@ -165,6 +171,7 @@ impl Fault {
                 Some(fan) => Self::OneFanStopped { fan, on },
                 None => Self::FanStopped(on),
             },
+            "fan-slow" => Self::FanSlow { fan: arguments.fan, share: if on { share()? } else { 1.0 } },
             "tach-silent" => Self::TachSilent(on),
             "chain-silent" => Self::ChainSilent(on),
             "flip-response-bits" => Self::FlipResponseBits(count()?),
@@ -179,6 +186,7 @@ impl Fault {
             "stuck-address" => Self::StuckAddress(chip()?),
             "rail-stuck-off" => Self::RailStuckOff(on),
             "rail-drop" => Self::RailDrop(value()?),
+            "extra-load" => Self::ExtraLoad(value()?.max(0.0)),
             "unplugged" => Self::Unplugged(on),
             "board-silent" => Self::BoardSilent(on),
             "temperature" => Self::Temperature(value()?),
@@ -201,6 +209,7 @@ impl Fault {
     pub fn describe(self) -> (&'static str, bool) {
         match self {
             Self::FanStopped(on) | Self::OneFanStopped { on, .. } => ("fan-stopped", on),
+            Self::FanSlow { share, .. } => ("fan-slow", share < 1.0),
             Self::TachSilent(on) => ("tach-silent", on),
             Self::ChainSilent(on) => ("chain-silent", on),
             Self::FlipResponseBits(count) => ("flip-response-bits", count > 0),
@@ -215,6 +224,7 @@ impl Fault {
             Self::StuckAddress(chip) => ("stuck-address", chip.is_some()),
             Self::RailStuckOff(on) => ("rail-stuck-off", on),
             Self::RailDrop(millivolts) => ("rail-drop", millivolts != 0.0),
+            Self::ExtraLoad(amperes) => ("extra-load", amperes > 0.0),
             Self::Unplugged(on) => ("unplugged", on),
             Self::BoardSilent(on) => ("board-silent", on),
             Self::Temperature(offset) => ("temperature", offset != 0.0),

@@ -1,9 +1,9 @@
-//! A simulated mining machine, from the wires' far end: chips that check every frame and search nonces for real, and the
-//! board controller, regulator, fan and heat around them.
+//! Simulated mining machines, from the wires' far end: chips that check every frame and search nonces for real, the parts on
+//! their buses, the lines and the board controller, and the power, heat and air that join them.
 //!
-//! In: bytes on the chips' line and on the board controller's, requests on the control port. Out: answers, nonces, the
-//! truth, and a record of what happened. It is written against captures and data sheets; what had to be assumed is
-//! listed in `docs/simulator.md`.
+//! In: bytes on the chips' lines and on the board controller's, messages on I²C buses, levels on lines, requests on the
+//! control port. Out: answers, nonces, the truth, and a record of what happened. It is written against captures and data
+//! sheets; what had to be assumed is listed in `docs/simulator.md`, what the physics is worth in `docs/simulation.md`.
 //!
 //! Never: code of the driver that it tests (frames, checksums and states are its own), a guess where silicon would be
 //! silent, a panic on input, unbounded memory, a busy wait.

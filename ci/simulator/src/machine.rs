@@ -18,7 +18,7 @@ use crate::physics::approach;
 use crate::physics::board::{Air, Board, Load};
 use crate::physics::psu::{Output, Trip};
 use crate::random::Random;
-use model::{Feed, MachineModel, Role};
+use model::{Feed, MachineModel, Role, Spot};
 use part::{Chip, Part, Sensor};
 
 pub(crate) const AMBIENT_CELSIUS: f64 = 25.0;
@@ -54,6 +54,8 @@ pub(crate) struct Machine {
     lines: Lines,
     pub(crate) seats: Vec<Seat>,
     pub(crate) sensors: Vec<Sensor>,
+    /// The first of those behind chips, two for each board.
+    first_behind: usize,
     pub(crate) psu: Option<Output>,
     psu_enabled: bool,
     pub(crate) fans: Vec<Fan>,
@@ -90,7 +92,14 @@ impl Machine {
                 })
             })
         };
-        let (buses, sensors) = part::build(model.parts, model.buses, eeprom, curve);
+        let (buses, mut sensors) = part::build(model.parts, model.buses, eeprom, curve);
+        let behind_chips = model.behind_chip.map_or(0, |_| model.boards);
+        let first_behind = sensors.len();
+        sensors.extend(
+            (0..behind_chips).flat_map(|board| {
+                ["outlet", "chip"].map(|place| Sensor::new(format!("board-{board}-{place}")))
+            }),
+        );
         let mut lines = Lines::default();
         for line in model.lines {
             let machine_drives = matches!(line.role, Role::Plug(_) | Role::Button);
@@ -118,6 +127,7 @@ impl Machine {
             lines,
             seats,
             sensors,
+            first_behind,
             psu: model.supply.map(|_| Output::new(AMBIENT_CELSIUS)),
             psu_enabled: false,
             fans: vec![Fan::default(); model.air.fans],
@@ -162,7 +172,7 @@ impl Machine {
 
     fn blow(&mut self, seconds: f64) {
         for (number, fan) in self.fans.iter_mut().enumerate() {
-            fan.rpm = self.model.air.turn(fan.rpm, fan.drive, self.faults.fan_stopped(number), seconds);
+            fan.rpm = self.model.air.turn(fan.rpm, fan.drive, self.faults.fan_share(number), seconds);
         }
     }
 
@@ -176,9 +186,19 @@ impl Machine {
         if volts < 1.0 { 0.0 } else { self.direct_watts() / volts }
     }
 
+    /// On a board's rail.
+    pub(crate) fn amperes(&self, board: usize) -> f64 {
+        let seat = &self.seats[board];
+        let extra = if seat.rail_volts > 0.1 { self.faults.boards[board].extra_amperes } else { 0.0 };
+        seat.board.amperes + extra
+    }
+
     fn board_watts(&self) -> f64 {
-        let of = |seat: &Seat| seat.board.watts + seat.board.loss_watts(&self.model.board);
-        self.seats.iter().map(of).sum()
+        let of = |(number, seat): (usize, &Seat)| {
+            let extra = seat.rail_volts * (self.amperes(number) - seat.board.amperes);
+            seat.board.watts + seat.board.loss_watts(&self.model.board) + extra
+        };
+        self.seats.iter().enumerate().map(of).sum()
     }
 
     fn direct_watts(&self) -> f64 {
@@ -245,6 +265,19 @@ impl Machine {
             let load = |chip| if alive { load(number, chip) } else { Load::default() };
             seat.board.advance(&self.model.board, seat.rail_volts, air, load, seconds);
         }
+    }
+
+    /// What the thermometer behind a board's chip gets to see: the board's outlet, the chip, and whether it is lost.
+    pub(crate) fn behind_chip(&mut self, board: usize) -> Option<(f64, Option<f64>, bool)> {
+        let (chip, _) = self.model.behind_chip?;
+        let seat = &self.seats[board];
+        let offset = self.faults.temperature_offset;
+        let outlet = seat.board.sensors[Spot::Outlet as usize] + offset;
+        let die = seat.board.chips[chip].celsius + offset;
+        let first = self.first_behind + 2 * board;
+        let own = self.sensors[first].see(Some(outlet)).unwrap_or(0.0);
+        let die = self.sensors[first + 1].see(Some(die));
+        Some((own, die, self.sensors[first].lost))
     }
 
     /// What parts have to tell, with the board that each is on.

@@ -1,6 +1,6 @@
 //! Puts the machine together and runs it on threads of its own.
 
-use crate::chip::{BM1370, Chain, Model};
+use crate::chip::{BM1370, Behind, Chain, Model};
 use crate::circuit::Circuit;
 use crate::clock;
 use crate::control::Control;
@@ -156,9 +156,10 @@ impl Simulator {
         let wired = config
             .chains
             .iter()
-            .map(|endpoint| Wired {
-                chain: Chain::new(model.chip, model.board.chips),
-                endpoint: endpoint.clone(),
+            .map(|endpoint| {
+                let mut chain = Chain::new(model.chip, model.board.chips);
+                chain.behind = model.behind_chip.map(|(chip, address)| Behind::new(chip, address));
+                Wired { chain, endpoint: endpoint.clone() }
             })
             .collect();
         let pace =

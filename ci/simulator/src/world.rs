@@ -90,6 +90,14 @@ impl World {
             let activity = circuit.activities.get(chip).copied().unwrap_or_default();
             Load { mhz: activity.mhz, hashing: activity.hashing }
         });
+        for (board, circuit) in self.circuits.iter_mut().enumerate() {
+            if let (Some(behind), Some((own, die, lost))) =
+                (&mut circuit.chain.behind, self.machine.behind_chip(board))
+            {
+                behind.part.sense(own, die);
+                behind.gone = lost;
+            }
+        }
         let offset = self.machine.faults.temperature_offset;
         for (circuit, seat) in self.circuits.iter_mut().zip(&self.machine.seats) {
             let dies = &seat.board.chips;
@@ -260,7 +268,9 @@ impl World {
         };
         there("board", board, self.circuits.len())?;
         match fault {
-            Fault::OneFanStopped { fan, .. } => there("fan", fan, self.machine.fans.len()),
+            Fault::OneFanStopped { fan, .. } | Fault::FanSlow { fan: Some(fan), .. } => {
+                there("fan", fan, self.machine.fans.len())
+            }
             Fault::SensorFrozen { sensor, .. }
             | Fault::SensorAbsurd { sensor, .. }
             | Fault::SensorLost { sensor, .. } => there("sensor", sensor, self.machine.sensors.len()),
@@ -310,7 +320,7 @@ impl World {
             outlet_celsius: outlet + offset,
             regulator_celsius: seat.board.regulator + offset,
             watts: seat.board.watts,
-            amperes: seat.board.amperes,
+            amperes: self.machine.amperes(board),
             error_share: if circuit.hashing() { errors } else { 0.0 },
             chain: circuit.state(),
             hashes: circuit.hashes,

@@ -7,6 +7,8 @@ mod bitaxe_raw;
 mod error;
 mod gpio;
 mod i2c;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod usb;
 
 use std::{
@@ -52,6 +54,8 @@ pub(crate) struct Buses(Vec<(String, Bus)>);
 pub(crate) enum Bus {
     Raw(Rc<RawBus>),
     Linux(Rc<LinuxBus>),
+    #[cfg(test)]
+    Simulated(simulated::Simulated),
 }
 
 /// A bitaxe-raw controller.
@@ -87,6 +91,10 @@ impl Buses {
     /// Opens nothing yet.
     pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
         let bus = |bus: &profile::Bus| {
+            #[cfg(test)]
+            if let Some(simulated) = simulated::attached(&bus.name) {
+                return (bus.name.clone(), Bus::Simulated(simulated));
+            }
             let handle = match &bus.part {
                 BusPart::BitaxeRaw(at) => Bus::Raw(Rc::new(RawBus {
                     at: at.clone(),
@@ -147,6 +155,8 @@ impl Bus {
                 linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
                 linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
             }
+            #[cfg(test)]
+            Self::Simulated(_) => Ok(()),
         }
     }
 
@@ -159,6 +169,8 @@ impl Bus {
                 Ok(raw.kept(&mut open, set)?)
             }
             Self::Linux(linux) => linux.gpio()?.set(line, high),
+            #[cfg(test)]
+            Self::Simulated(simulated) => simulated.set(line, high),
         }
     }
 
@@ -171,6 +183,8 @@ impl Bus {
                 Ok(raw.kept(&mut open, got)?)
             }
             Self::Linux(linux) => linux.gpio()?.get(line),
+            #[cfg(test)]
+            Self::Simulated(simulated) => simulated.get(line),
         }
     }
 
@@ -179,6 +193,8 @@ impl Bus {
         match self {
             Self::Raw(_) => Err(BusError::NoLine),
             Self::Linux(linux) => linux.gpio()?.tachometer(line),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(BusError::NoLine),
         }
     }
 }
@@ -207,6 +223,8 @@ impl I2c for Bus {
             Self::Linux(linux) => {
                 linux.i2c.as_ref().ok_or(BusError::NoI2c)?.transaction(address, operations).await
             }
+            #[cfg(test)]
+            Self::Simulated(simulated) => simulated.transaction(address, operations).await,
         }
     }
 }

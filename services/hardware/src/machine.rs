@@ -5,6 +5,8 @@
 
 mod common;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 use std::{
     convert::Infallible,

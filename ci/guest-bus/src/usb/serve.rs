@@ -41,7 +41,7 @@ struct Shared {
 struct Plugged {
     acm: Acm,
     /// `None`: the firmware hung up. The device stays; nobody answers on this port.
-    streams: Vec<Option<UnixStream>>,
+    streams: Vec<Option<Arc<UnixStream>>>,
 }
 
 impl UsbPort {
@@ -79,7 +79,10 @@ impl UsbPort {
             blocks.map_err(|source| Error::Socket { path: self.path.clone(), source })?;
         }
         let acm = Acm::new(device.identity, device.ports.len());
-        shared.plugged = Some(Plugged { acm, streams: device.ports.into_iter().map(Some).collect() });
+        shared.plugged = Some(Plugged {
+            acm,
+            streams: device.ports.into_iter().map(|stream| Some(Arc::new(stream))).collect(),
+        });
         shared.changes += 1;
         drop(shared);
         self.ring();
@@ -236,7 +239,7 @@ impl Server {
 
     /// Until there is something to do.
     fn wait(&self, talk: &Talk) -> Result<(), Ended> {
-        // Sockets of our own for the time of waiting: whoever pulls the device out need not wait for us.
+        // Held for the time of waiting: whoever pulls the device out need not wait for us.
         let mut firmware = Vec::new();
         if let Some(plugged) = &lock(&self.shared).plugged {
             for (port, stream) in plugged.streams.iter().enumerate() {
@@ -245,7 +248,7 @@ impl Server {
                 flags.set(PollFlags::IN, plugged.acm.wants_bytes(port));
                 flags.set(PollFlags::OUT, !plugged.acm.for_firmware(port).is_empty());
                 if !flags.is_empty() {
-                    firmware.push((stream.try_clone()?, flags));
+                    firmware.push((stream.clone(), flags));
                 }
             }
         }
@@ -322,14 +325,14 @@ impl Plugged {
             };
             let mut there = true;
             if self.acm.wants_bytes(port) {
-                match stream.read(&mut bytes) {
+                match (&**stream).read(&mut bytes) {
                     Ok(0) => there = false,
                     Ok(count) => self.acm.firmware_says(port, &bytes[..count], out),
                     Err(error) => there &= passing(&error),
                 }
             }
             while there && !self.acm.for_firmware(port).is_empty() {
-                match stream.write(self.acm.for_firmware(port)) {
+                match (&**stream).write(self.acm.for_firmware(port)) {
                     Ok(count) => self.acm.firmware_took(port, count, out),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => there &= passing(&error),

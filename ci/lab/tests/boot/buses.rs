@@ -12,7 +12,12 @@ use adit_guest_bus::{
     GpioLines, I2cBus, Message, Nak, Refused,
     usb::{Device, Identity},
 };
-use adit_lab::{buses::Buses, console::Event, site::Rig};
+use adit_lab::{
+    buses::{Buses, usb_board},
+    console::Event,
+    site::Rig,
+};
+use adit_simulator::{BITAXE_GAMMA, Endpoint, MachineConfig, S19J_PRO, Simulator};
 
 use crate::support::{BOOT, Disk, with_agent};
 
@@ -111,6 +116,10 @@ fn board(serial: &str) -> (Device, UnixStream) {
     (Device::new(Identity::bitaxe_raw(serial), vec![control, line]).unwrap(), chips)
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Waits until the agent can be asked.
 async fn ready(rig: &Rig, cursor: usize) {
     let ready = |event: &Event| match event {
@@ -199,9 +208,36 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
     let other = "ok ttyACM2 00 c0de:cafe OSMU Bitaxe second, ttyACM3 02 c0de:cafe OSMU Bitaxe second";
     until(&rig, "usb", |answer| answer == other).await;
     assert_eq!(ask("tty ttyACM2 115200 07000500060001 4").await, "ok 01000501");
-    let (again, _chips) = board("first");
+    let (again, mut chips) = board("first");
     rig.ports.usb[0].plug(again).unwrap();
     until(&rig, "usb", |answer| answer.contains("ttyACM0 00 c0de:cafe OSMU Bitaxe first")).await;
+
+    // More than a packet, both ways.
+    let question: Vec<u8> = (0..100).collect();
+    let much: Vec<u8> = (0..3000_u32).map(|number| (number % 251) as u8).collect();
+    let (sent, order) = (much.clone(), format!("tty ttyACM1 1000000 {} 3000", hex(&question)));
+    let answering = thread::spawn(move || {
+        let mut heard = vec![0; 100];
+        chips.read_exact(&mut heard).unwrap();
+        chips.write_all(&sent).unwrap();
+        (heard, chips)
+    });
+    assert_eq!(ask(&order).await, format!("ok {}", hex(&much)));
+    let (heard, _silent) = answering.join().unwrap();
+    assert_eq!(heard, question);
+
+    // Pulled out while somebody waits for an answer.
+    let pull = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rig.ports.usb[0].unplug();
+    };
+    let (answer, ()) = tokio::join!(rig.agent("tty ttyACM1 1000000 00 1"), pull);
+    let answer = answer.unwrap_err().to_string();
+    assert!(answer.contains("hung up") || answer.contains("Input/output error"), "{answer}");
+    until(&rig, "usb", |answer| answer == other).await;
+    let (again, _chips) = board("first");
+    rig.ports.usb[0].plug(again).unwrap();
+    until(&rig, "usb", |answer| answer.contains("ttyACM1 02 c0de:cafe OSMU Bitaxe first")).await;
 
     // A reset: the unit lets go of its lines, and finds everything again.
     ask("gpio set 0 0 1").await;
@@ -216,4 +252,51 @@ async fn the_kernels_own_drivers_find_parts_outside_of_the_unit_and_talk_to_them
     };
     until(&rig, "usb", |answer| ports(answer) == 4).await;
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn simulated_machines_are_found_behind_the_units_buses() {
+    let images = with_agent();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = |name: &str| Endpoint::Unix(folder.path().join(name));
+    let chains = ["chain0", "chain1", "chain2"].map(socket).to_vec();
+    let farm = Simulator::start_machine(&MachineConfig::new(&S19J_PRO, chains, None)).unwrap();
+    let (control, chips) = (socket("control"), socket("chips"));
+    let desk = MachineConfig::new(&BITAXE_GAMMA, vec![chips], Some(control));
+    let desk = Simulator::start_machine(&desk).unwrap();
+
+    let disk = Disk::fresh(images, None);
+    let rig = disk.boot_with_buses(images, &Buses { usb_ports: 1, ..Buses::of(&farm) });
+    ready(&rig, 0).await;
+    let ask = async |order: &str| rig.agent(order).await.unwrap();
+
+    assert_eq!(ask("i2c list").await.matches("i2c_virtio").count(), 3);
+    // The first board's inlet sensor: nothing hashes, so it is as warm as the room.
+    let answer = ask("i2c read 0 48 00 2").await;
+    let raw = i16::from_str_radix(answer.strip_prefix("ok ").unwrap(), 16).unwrap();
+    let truth = farm.state().ambient;
+    assert!((f64::from(raw) / 256.0 - truth).abs() <= 1.0, "{answer} is not {truth} degrees");
+    // Its EEPROM, format 5; the fan controller, by its maker.
+    assert!(ask("i2c read 0 50 00 2").await.starts_with("ok 05"));
+    assert_eq!(ask("i2c read 2 2d fe 1").await, "ok 5d");
+    assert!(rig.agent("i2c read 0 60 00 1").await.is_err());
+
+    let lines = ask("gpio list").await;
+    assert!(lines.starts_with("ok gpiochip0 10 reset-0 reset-1 reset-2 plug-0"), "{lines}");
+    assert_eq!(ask("gpio get 0 3").await, "ok 1", "the first board is there");
+    ask("gpio set 0 0 1").await;
+    assert_eq!(farm.gpio().get(0), Some(true));
+    // An edge that the machine tells of, made by somebody else at the same line.
+    ask("gpio watch 0 1").await;
+    farm.gpio().drive(1, Some(true)).unwrap();
+    assert_eq!(ask("gpio edge 0 1").await, "ok rising");
+
+    let paths = ["control", "chips"].map(|name| folder.path().join(name));
+    rig.ports.usb[0].plug(usb_board("gamma", &paths[0], &paths[1]).unwrap()).unwrap();
+    until(&rig, "usb", |answer| answer.contains("ttyACM1 02 c0de:cafe OSMU Bitaxe gamma")).await;
+    // Its fan controller's maker, through `bitaxe-raw`.
+    assert_eq!(ask("tty ttyACM0 115200 0900010005404cfe01 4").await, "ok 0100015d");
+    rig.stop().await;
+    desk.stop();
+    farm.stop();
 }

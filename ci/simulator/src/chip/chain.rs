@@ -1,6 +1,7 @@
 //! Chips on one line: who hears a command, who answers, in which order.
 
 use super::TicketMask;
+use super::behind::{self, Behind};
 use super::model::Model;
 use super::own::Activity;
 use super::single::Chip;
@@ -29,6 +30,8 @@ pub struct Chain {
     job: Option<Arc<Job>>,
     /// Jobs since the simulation began; a new number starts every sweep anew.
     job_serial: u64,
+    /// A thermometer on a chip's own bus.
+    pub(crate) behind: Option<Behind>,
 }
 
 impl Chain {
@@ -40,6 +43,7 @@ impl Chain {
             powered: false,
             job: None,
             job_serial: 0,
+            behind: None,
         }
     }
 
@@ -83,6 +87,12 @@ impl Chain {
             }
             Command::Write { target, register, value } => {
                 effects = write(chips, target, register, value);
+                if register == behind::REGISTER && self.model.dialect() == Dialect::Bm1387 {
+                    for (index, chip) in chips.iter_mut().enumerate().filter(|(_, chip)| hears(chip, target))
+                    {
+                        chip.ask(self.behind.as_mut().filter(|behind| behind.chip == index));
+                    }
+                }
             }
             Command::Job(job) => {
                 if let Some(refused) = refuses(&job, chips) {

@@ -98,6 +98,12 @@ impl Chip {
         self.slot(register).map_or(0, |slot| self.values[slot])
     }
 
+    pub(super) fn set_value(&mut self, register: u8, value: u32) {
+        if let Some(slot) = self.slot(register) {
+            self.values[slot] = value;
+        }
+    }
+
     /// What a read returns; `None` when there is no such register, and so no answer.
     pub(crate) fn read(&self, register: u8) -> Option<u32> {
         let slot = self.slot(register)?;

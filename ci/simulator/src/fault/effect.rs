@@ -5,6 +5,9 @@ use crate::machine::AMBIENT_CELSIUS;
 use crate::physics::silicon::uniform;
 use crate::random::Random;
 
+/// No machine has more.
+const MOST_FANS: usize = 8;
+
 /// Of one chain and its line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChainFaults {
@@ -27,6 +30,8 @@ pub(crate) struct MachineFaults {
     all_fans_stopped: bool,
     /// A bit for each.
     fans_stopped: u32,
+    /// Share of the speed that each reaches.
+    fan_shares: [f64; MOST_FANS],
     pub(crate) tach_silent: bool,
     pub(crate) board_silent: bool,
     pub(crate) temperature_offset: f64,
@@ -42,6 +47,7 @@ pub(crate) struct BoardFaults {
     pub(crate) rail_stuck_off: bool,
     /// Volts.
     pub(crate) rail_drop: f64,
+    pub(crate) extra_amperes: f64,
     pub(crate) unplugged: bool,
     pub(crate) controller_blank: bool,
 }
@@ -51,6 +57,7 @@ impl MachineFaults {
         Self {
             all_fans_stopped: false,
             fans_stopped: 0,
+            fan_shares: [1.0; MOST_FANS],
             tach_silent: false,
             board_silent: false,
             temperature_offset: 0.0,
@@ -75,6 +82,12 @@ impl MachineFaults {
                 let bit = 1u32.checked_shl(fan as u32).unwrap_or(0);
                 self.fans_stopped = if on { self.fans_stopped | bit } else { self.fans_stopped & !bit };
             }
+            Fault::FanSlow { fan: None, share } => self.fan_shares.fill(share),
+            Fault::FanSlow { fan: Some(fan), share } => {
+                if let Some(known) = self.fan_shares.get_mut(fan) {
+                    *known = share;
+                }
+            }
             Fault::TachSilent(on) => self.tach_silent = on,
             Fault::BoardSilent(on) => self.board_silent = on,
             Fault::Temperature(offset) => self.temperature_offset = offset,
@@ -85,13 +98,17 @@ impl MachineFaults {
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
             Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,
+            Fault::ExtraLoad(amperes) => self.boards[board].extra_amperes = amperes,
             Fault::Unplugged(on) => self.boards[board].unplugged = on,
             _ => {}
         }
     }
 
-    pub(crate) fn fan_stopped(&self, fan: usize) -> bool {
-        self.all_fans_stopped || self.fans_stopped.checked_shr(fan as u32).unwrap_or(0) & 1 != 0
+    /// Share of the speed that a fan reaches.
+    pub(crate) fn fan_share(&self, fan: usize) -> f64 {
+        let stopped =
+            self.all_fans_stopped || self.fans_stopped.checked_shr(fan as u32).unwrap_or(0) & 1 != 0;
+        if stopped { 0.0 } else { self.fan_shares.get(fan).copied().unwrap_or(1.0) }
     }
 }
 

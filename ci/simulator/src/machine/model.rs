@@ -29,6 +29,8 @@ pub struct MachineModel {
     pub(crate) standing_watts: f64,
     pub(crate) parts: &'static [Place],
     pub(crate) lines: &'static [LineModel],
+    /// Chip and address of a TMP451 on a chip's own I²C, which feels the board's outlet and that chip.
+    pub(crate) behind_chip: Option<(usize, u8)>,
     /// What is written into each board's EEPROM.
     pub(crate) identity: Option<&'static str>,
     pub(crate) stock: Stock,

@@ -147,6 +147,10 @@ pub(crate) struct Sensor {
 }
 
 impl Sensor {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, reading: None, frozen: false, absurd: None, lost: false }
+    }
+
     /// What the part gets to see of the truth.
     pub(crate) fn see(&mut self, truth: Option<f64>) -> Option<f64> {
         if let Some(absurd) = self.absurd {
@@ -175,13 +179,7 @@ pub(crate) fn build(
             gone: false,
         };
         built[bus].parts.push(Mounted { address, part });
-        sensors.extend(model.temperatures().into_iter().map(|(_, name)| Sensor {
-            name,
-            reading: None,
-            frozen: false,
-            absurd: None,
-            lost: false,
-        }));
+        sensors.extend(model.temperatures().into_iter().map(|(_, name)| Sensor::new(name)));
     }
     (built, sensors)
 }

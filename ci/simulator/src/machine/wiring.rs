@@ -66,6 +66,7 @@ impl Machine {
     /// What the parts measure.
     pub(super) fn sense(&mut self, seconds: f64) {
         let input_amperes = self.input_amperes();
+        let amperes: Vec<f64> = (0..self.seats.len()).map(|board| self.amperes(board)).collect();
         let psu_volts = self.psu.as_ref().map_or(self.model.input_volts, |psu| psu.volts);
         let offset = self.faults.temperature_offset;
         for bus in &mut self.buses {
@@ -93,7 +94,7 @@ impl Machine {
                     }
                     (Chip::Tps546(chip), _) => {
                         let own = sensors[first].see(Some(seat.board.regulator + offset)).unwrap_or(0.0);
-                        chip.sense(seat.rail_volts * 1e3, seat.board.amperes, own);
+                        chip.sense(seat.rail_volts * 1e3, amperes[board.unwrap_or(0)], own);
                     }
                     (Chip::Ina260(chip), _) => chip.sense(psu_volts, input_amperes),
                     (Chip::Lm75(chip), PartModel::Lm75 { spot: place, .. }) => {

@@ -43,9 +43,9 @@ impl Airflow {
         rpm.iter().map(|rpm| self.full_watts * (rpm / self.full_rpm).powi(3)).sum()
     }
 
-    /// A fan's speed after `seconds` at a share of full drive.
-    pub(crate) fn turn(&self, rpm: f64, drive: f64, stopped: bool, seconds: f64) -> f64 {
-        let target = if drive >= STARTS_AT && !stopped { self.full_rpm * drive.min(1.0) } else { 0.0 };
+    /// A fan's speed after `seconds` at a share of full drive, when it reaches only `able` of its speed.
+    pub(crate) fn turn(&self, rpm: f64, drive: f64, able: f64, seconds: f64) -> f64 {
+        let target = if drive >= STARTS_AT { self.full_rpm * drive.min(1.0) * able } else { 0.0 };
         approach(rpm, target, seconds, SPIN_UP_SECONDS)
     }
 }

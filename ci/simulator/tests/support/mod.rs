@@ -1,6 +1,8 @@
 //! A host, written for these tests alone: it knows frames as hex, nothing of the crate's own code.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test program uses a part
 
+pub mod whole;
+
 use adit_simulator::{Config, Endpoint, Event, Handle, Record, Simulator, State};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;

@@ -160,10 +160,15 @@ fn serve(mut bus: LinuxI2CBus, jobs: &Receiver<Job>) {
             })
             .map(|message| message.with_address(address.into()))
             .collect();
-        let result = bus.transfer(&mut transfer);
+        let wanted = transfer.len() as u32;
+        let result = match bus.transfer(&mut transfer) {
+            // Adapters may say so by the number of messages that were done (QEMU's virtio adapter does), and not by an error.
+            Ok(count) if count != wanted => Err(rustix::io::Errno::NXIO.into()),
+            result => result.map(drop).map_err(io::Error::from),
+        };
         drop(transfer);
         // A caller that gave up does not want to know.
-        let _ = done.send(result.map(|_| messages).map_err(io::Error::from));
+        let _ = done.send(result.map(|()| messages));
     }
 }
 

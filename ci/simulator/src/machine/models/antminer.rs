@@ -65,6 +65,7 @@ pub const S19J_PRO: MachineModel = MachineModel {
     standing_watts: 8.0,
     parts: &ANTMINER_PARTS,
     lines: &CONTROL_BOARD_LINES,
+    behind_chip: None,
     identity: Some("BHB42601"),
     stock: Stock { mhz: 535.0, volts: 13.5, fan: 0.75 },
     published: Published {
@@ -183,7 +184,7 @@ const S9_LINES: [LineModel; 9] = [
     line("button-ip", Role::Button, true),
 ];
 
-/// Its sensors hang on chips' own I²C, which is not modelled.
+/// Each board's sensor hangs on its 62nd chip's own I²C.
 pub const S9: MachineModel = MachineModel {
     name: "s9",
     chip: &BM1387,
@@ -210,6 +211,7 @@ pub const S9: MachineModel = MachineModel {
         at(1, 0x2D, PartModel::Emc2305 { fans: 2 }),
     ],
     lines: &S9_LINES,
+    behind_chip: Some((61, 0x4C)),
     identity: None,
     stock: Stock { mhz: 625.0, volts: 8.8, fan: 0.7 },
     published: Published {

@@ -53,6 +53,7 @@ pub const BITAXE_GAMMA: MachineModel = MachineModel {
         at(0, 0x24, PartModel::Tps546 { board: 0 }),
     ],
     lines: &BITAXE_LINES,
+    behind_chip: None,
     identity: None,
     stock: Stock { mhz: 525.0, volts: 1.15, fan: 0.77 },
     published: Published {

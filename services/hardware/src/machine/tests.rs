@@ -1,0 +1,250 @@
+//! A farm machine as a whole: three boards of 126 chips, one supply, four fans for all, on the simulator's buses, lines and serial ports.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use adit_bus::hardware::HardwareStatus;
+use adit_simulator::{
+    Endpoint, Event, Fault as Broken, Handle, MachineConfig, MachineModel, S19J_PRO, S19J_PRO_PIC, Simulator,
+    State,
+};
+
+use super::{Links, Machine};
+use crate::{
+    bus::{Claim, simulated},
+    orders::{Limits, Orders},
+    profile::Profile,
+    status::Status,
+    work_path::WorkPath,
+};
+
+const SHIPPED: &str = include_str!("../../../../overlay/etc/adit/machines/bench-s19j-pro.toml");
+/// Two cores that also build need their time for 378 chips.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Farm {
+    _folder: tempfile::TempDir,
+    handle: Handle,
+    profile: Profile,
+    status: Status,
+    path: WorkPath,
+    orders: Orders,
+}
+
+impl Farm {
+    fn new(model: &'static MachineModel, changes: &[(&str, &str)]) -> Self {
+        Self::with(model, |text, _| {
+            changes.iter().fold(text, |text, (from, to)| {
+                assert!(text.contains(from), "{from}");
+                text.replace(from, to)
+            })
+        })
+    }
+
+    fn with(model: &'static MachineModel, change: impl FnOnce(String, &str) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let chain = |board: usize| Endpoint::Pty(folder.path().join(format!("chain-{board}")));
+        let config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
+        let handle = Simulator::start_machine(&config).unwrap();
+        for (number, name) in ["boards", "psu", "fans"].into_iter().enumerate() {
+            simulated::attach(name, simulated::Simulated { i2c: Some(handle.i2c(number)), gpio: None });
+        }
+        simulated::attach("lines", simulated::Simulated { i2c: None, gpio: Some(handle.gpio()) });
+        let place = folder.path().display().to_string();
+        let text = change(SHIPPED.replace("/tmp/adit/", &format!("{place}/")), &place);
+        let profile = Profile::parse(&text).unwrap();
+        Self {
+            _folder: folder,
+            handle,
+            status: Status::new(&profile),
+            path: WorkPath::new(3),
+            orders: Orders::new(Limits::of(&profile)),
+            profile,
+        }
+    }
+
+    /// Drives the machine while `story` goes on, then makes it safe.
+    async fn run(&self, story: impl Future<Output = ()>) {
+        let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
+        let mut machine = Machine::new(&self.profile, links, Claim::Alone);
+        tokio::select! {
+            biased;
+            () = story => {}
+            never = machine.run() => match never {},
+        }
+        machine.make_safe().await;
+        assert!(machine.safe().reached(), "{:?}", machine.safe());
+        let safe = |truth: &State| {
+            !truth.psu.as_ref().unwrap().on && truth.boards.iter().all(|board| board.reset || !board.rail.on)
+        };
+        let took = self.until("safe", safe).await;
+        assert!(took < Duration::from_secs(1), "the simulator has yet to see it: {took:?}");
+    }
+
+    fn told(&self) -> HardwareStatus {
+        self.status.shared().lock().unwrap().machine.clone()
+    }
+
+    async fn until(&self, what: &str, wanted: impl Fn(&State) -> bool) -> Duration {
+        let began = Instant::now();
+        while !wanted(&self.handle.state()) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{what}: {:#?} {:#?}",
+                self.told(),
+                self.handle.state().boards
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        began.elapsed()
+    }
+
+    async fn until_told(&self, what: &str, wanted: impl Fn(&HardwareStatus) -> bool) -> HardwareStatus {
+        let began = Instant::now();
+        while !wanted(&self.told()) {
+            assert!(began.elapsed() < PATIENCE, "{what}: {:#?}", self.told());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.told()
+    }
+
+    async fn hashing(&self, boards: &[usize]) {
+        let all =
+            |status: &HardwareStatus| boards.iter().all(|board| status.boards[*board].state == "hashing");
+        self.until_told("hashing", all).await;
+        let truth = self.handle.state();
+        for board in boards {
+            let truth = &truth.boards[*board];
+            assert_eq!((truth.chain.addressed, truth.chain.mhz, truth.reset), (126, 535.0, false));
+        }
+    }
+
+    fn is_hashing(&self, board: usize) -> bool {
+        let truth = &self.handle.state().boards[board];
+        truth.rail.on && !truth.reset && truth.chain.mhz == 535.0
+    }
+}
+
+#[tokio::test]
+async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
+    let farm = Farm::new(&S19J_PRO, &[]);
+    farm.run(async {
+        farm.hashing(&[0, 1, 2]).await;
+        let status = farm.told();
+        assert_eq!((status.stage.as_str(), status.fault.as_str()), ("hashing", ""));
+        assert!(status.fan_rpm.len() == 4 && status.fan_rpm.iter().all(|rpm| *rpm > 5000), "{status:#?}");
+        let psu =
+            farm.until_told("the supply", |status| status.psu.as_ref().unwrap().state == "on").await.psu;
+        assert!((psu.unwrap().volts - 13.5).abs() < 0.2);
+        let events: Vec<Event> =
+            farm.handle.events(0).events.into_iter().map(|record| record.event).collect();
+        let first = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+        let fan = first(&|event| matches!(event, Event::Fan { percent: 100 }));
+        let psu = first(&|event| matches!(event, Event::Psu { on: true }));
+        let reset = first(&|event| matches!(event, Event::Reset { held: false }));
+        assert!(fan < psu && psu < reset, "{fan} {psu} {reset}");
+        assert!(!events.iter().any(|event| matches!(event, Event::EepromWritten { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_chain_that_is_given_up_is_held_in_reset_and_the_others_hash_on() {
+    let farm = Farm::new(&S19J_PRO, &[]);
+    farm.handle.fault_on(1, Broken::MissingChips(3)).unwrap();
+    farm.run(async {
+        farm.hashing(&[0, 2]).await;
+        let status = farm.until_told("a fault", |status| status.boards[1].state == "fault").await;
+        assert_eq!(status.boards[1].reason, "hb1: chain 1: 123 of 126 BM1362 answered");
+        assert_eq!((status.stage.as_str(), &status.fault), ("hashing", &status.boards[1].reason));
+        farm.until("reset", |truth| truth.boards[1].reset).await;
+        assert!(farm.is_hashing(0) && farm.is_hashing(2) && farm.handle.state().psu.unwrap().on);
+        farm.handle.fault_on(1, Broken::MissingChips(0)).unwrap();
+        farm.hashing(&[0, 1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
+    let farm = Farm::new(&S19J_PRO, &[]);
+    farm.run(async {
+        farm.hashing(&[0, 1, 2]).await;
+        farm.handle.fault(Broken::FanStopped(true));
+        let took = farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
+        farm.until("resets", |truth| truth.boards.iter().all(|board| board.reset)).await;
+        eprintln!("all off {} ms after the fans stopped", took.as_millis());
+        let status = farm.until_told("a fault", |status| status.stage == "fault").await;
+        assert!(status.fault.starts_with("fan-1 at "), "{}", status.fault);
+        assert_eq!(status.faults[0].stage, "all off");
+        farm.handle.fault(Broken::FanStopped(false));
+        farm.hashing(&[0, 1, 2]).await;
+        farm.until_told("no fault", |status| status.fault.is_empty()).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn heat_on_a_board_that_only_the_supply_can_cut_takes_all_off() {
+    let farm = Farm::new(&S19J_PRO, &[]);
+    farm.run(async {
+        farm.hashing(&[0, 1, 2]).await;
+        farm.handle.fault(Broken::Temperature(70.0));
+        farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
+        let status = farm.until_told("a fault", |status| status.stage == "fault").await;
+        assert!(status.fault.contains("board at ") && status.fault.contains("hb"), "{}", status.fault);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_board_of_another_kind_and_one_that_is_not_there_get_no_power_and_the_third_hashes() {
+    let other = ("address = 0x52, names = [\"BHB42601\"]", "address = 0x52, names = [\"BHB42611\"]");
+    let farm = Farm::new(&S19J_PRO, &[other]);
+    farm.handle.fault_on(0, Broken::Unplugged(true)).unwrap();
+    farm.run(async {
+        farm.hashing(&[1]).await;
+        let status = farm.until_told("another", |status| status.boards[2].state == "fault").await;
+        let reason = "hb2: board says that it is a BHB42601, the profile is for BHB42611";
+        assert_eq!(status.boards[2].reason, reason);
+        assert_eq!(
+            (status.boards[0].state.as_str(), status.boards[0].reason.as_str()),
+            ("absent", "hb0: no board is plugged in")
+        );
+        assert!(farm.handle.state().boards[2].reset);
+        farm.handle.fault_on(0, Broken::Unplugged(false)).unwrap();
+        farm.hashing(&[0, 1]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn boards_behind_their_controllers_hash_and_one_without_a_program_is_left_alone() {
+    let mut changes = Vec::new();
+    for board in 0..3 {
+        let chain = format!("[board.chain]\nport = \"{{}}/chain-{board}\"");
+        changes.push((chain, board));
+    }
+    let farm = Farm::with(&S19J_PRO_PIC, |text, folder| {
+        changes.iter().fold(text, |text, (chain, board)| {
+            let chain = chain.replace("{}", folder);
+            assert!(text.contains(&chain), "{chain}");
+            let part = format!("dspic33 = {{ bus = \"boards\", address = 0x2{board}, firmware = 0x89, heartbeat_ms = 1000 }}");
+            let rail = format!("[board.rail]\nvolts = 13.5\nmin_volts = 12.0\nmax_volts = 14.5\nrise_ms = 5000\npart = {{ {part} }}\n");
+            text.replace(&chain, &format!("{rail}\n{chain}"))
+        })
+    });
+    farm.handle.fault_on(2, Broken::RailControllerBlank(true)).unwrap();
+    farm.run(async {
+        farm.hashing(&[0, 1]).await;
+        let status = farm.until_told("blank", |status| status.boards[2].state == "fault").await;
+        assert!(status.boards[2].reason.contains("0x86"), "{}", status.boards[2].reason);
+        assert!(!farm.handle.state().boards[2].rail.on);
+        // Longer than the controllers wait for a heartbeat.
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert!(farm.is_hashing(0) && farm.is_hashing(1), "{:#?}", farm.told());
+    })
+    .await;
+}
