@@ -1,6 +1,7 @@
 //! `scripts/bench`: figures, each printed with what it is compared to in the same run, and judged by `ci/lab/budgets.toml`.
 
 mod boot;
+mod hardware;
 mod latency;
 mod memory;
 mod size;
@@ -57,6 +58,17 @@ pub enum What {
         #[command(flatten)]
         output: Output,
     },
+    /// The driver on a line of 3.125 Mbaud: work out, nonces in at the line's rate, processor time, allocations
+    Hardware {
+        /// Works in each round
+        #[arg(long, default_value_t = 200)]
+        jobs: u32,
+        /// Rounds; the best one is judged
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        #[command(flatten)]
+        output: Output,
+    },
     /// SHA-256d search on this computer's instructions, MH/s
     Hash,
 }
@@ -90,6 +102,7 @@ pub async fn run(what: What) -> Result<()> {
         What::Size { no_armv7, output } => show(&size::measure(!no_armv7)?, &output),
         What::Memory { mine, output } => show(&memory::measure(Duration::from_secs(mine)).await?, &output),
         What::Latency { blocks, rounds, output } => show(&latency::measure(blocks, rounds).await?, &output),
+        What::Hardware { jobs, rounds, output } => show(&hardware::measure(jobs, rounds)?, &output),
         What::Hash => hash(),
     }
 }
@@ -100,6 +113,7 @@ async fn smoke() -> Result<()> {
     let judged = |measured: Result<Measured>| show(&measured?, &output);
     let shown = [
         hash(),
+        judged(hardware::measure(40, 1)),
         judged(latency::measure(40, 3).await),
         judged(size::measure(false)),
         judged(memory::measure(Duration::ZERO).await),

@@ -14,6 +14,7 @@ pub enum Bench {
     Size,
     Memory,
     Latency,
+    Hardware,
 }
 
 impl fmt::Display for Bench {
@@ -23,6 +24,7 @@ impl fmt::Display for Bench {
             Self::Size => "size",
             Self::Memory => "memory",
             Self::Latency => "latency",
+            Self::Hardware => "hardware",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A board's chain with its line: bytes in, answers and nonces out, and what chips do in between.
 
 use crate::chip::{Activity, Chain, Effect};
+use crate::clock;
 use crate::events::{Event, Ring};
 use crate::fault::ChainFaults;
 use crate::line::Timing;
@@ -22,6 +23,8 @@ pub(crate) struct Outgoing {
     reported: Option<Reported>,
     /// The chips' power-on that they belong to; later they are void.
     power_serial: u64,
+    /// Since when they wait for the line.
+    pub(crate) queued_ns: u64,
 }
 
 /// A nonce on its way to the host.
@@ -272,7 +275,8 @@ impl Circuit {
     }
 
     fn queue(&mut self, bytes: Vec<u8>, reported: Option<Reported>) {
-        let outgoing = Outgoing { bytes, reported, power_serial: self.power_serial };
+        let outgoing =
+            Outgoing { bytes, reported, power_serial: self.power_serial, queued_ns: clock::now_ns() };
         if self.line.try_send(outgoing).is_err() {
             self.counters.dropped_responses += 1;
             self.warn_once("queue", "the line cannot keep up with the chips' answers");

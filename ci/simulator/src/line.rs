@@ -101,7 +101,8 @@ pub(crate) fn transmit(shared: &Shared, board: usize, port: &Port, queue: &Recei
         };
         let Some(rate) = shared.read(|world| world.may_send(board, &outgoing)) else { continue };
         let host_rate = port.host_receives_at();
-        let timing = Timing { from_ns: free_at.max(clock::now_ns()), rate: host_rate.map(|_| rate) };
+        // Answers that waited follow each other without a gap, however late this thread woke up.
+        let timing = Timing { from_ns: free_at.max(outgoing.queued_ns), rate: host_rate.map(|_| rate) };
         free_at = timing.begin_ns(outgoing.bytes.len());
         clock::sleep_until_ns(free_at);
         if host_rate.is_some_and(|rate| !timing.fits(rate)) {

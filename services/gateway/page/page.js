@@ -73,11 +73,21 @@ function chains(list) {
   byId("chains").replaceChildren(...rows);
 }
 
+// Of the boards that measure it.
+function watts(boards) {
+  const known = boards.map((board) => board.watts).filter((watts) => watts !== null);
+  return known.length > 0 ? known.reduce((sum, watts) => sum + watts, 0) : null;
+}
+
+const where = (part) => (part.board === null ? part.name : `${part.name} (board ${part.board})`);
+const sensor = (sensor) => `${where(sensor)} ${sensor.celsius === null ? sensor.state : celsius(sensor.celsius)}`;
+const board = (board) => `${board.board} ${board.name}: ${board.reason ? `${board.state}, ${board.reason}` : board.state}`;
+
 function render(status) {
   const { miner, hardware, network, unit } = status;
   document.body.classList.remove("outdated");
   verdict(status.state, status.reason);
-  problems(status.problems);
+  problems([...status.problems, ...(hardware?.faults ?? []).map((fault) => fault.text).filter((text) => !status.reason.includes(text))]);
 
   const rate = known(miner?.hash_rate_hashes_per_second, (rate) => scaled(rate, "H/s"));
   document.title = `${STATES[status.state] ?? STATES.unknown} · Adit`;
@@ -94,6 +104,9 @@ function render(status) {
   show("stage", known(hardware?.stage, (stage) => stage));
   show("rail", known(hardware?.rail_volts, (volts) => `${volts.toFixed(2)} V`));
   show("fans", known((hardware?.fans ?? []).map((fan) => `${fan.speed_rpm} rpm`).join(", "), (fans) => fans));
+  show("watts", known(watts(hardware?.boards ?? []), (watts) => `${watts.toFixed(1)} W`));
+  show("sensors", known((hardware?.sensors ?? []).map(sensor).join(", "), (sensors) => sensors));
+  show("boards", known((hardware?.boards ?? []).map(board).join(", "), (boards) => boards));
   chains(hardware?.chains ?? []);
 
   const list = (addresses) => known((addresses ?? []).join(", "), (text) => text);

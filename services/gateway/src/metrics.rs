@@ -7,7 +7,7 @@ use format::{Family, Page, Sample, labelled, plain};
 
 use crate::{
     server::Connections,
-    status::{Chain, Hardware, Miner, State, Status},
+    status::{Board, Chain, Hardware, Miner, State, Status},
 };
 
 /// States of adit-miner and stages of adit-hardware, as the bus crate lists them.
@@ -119,6 +119,34 @@ fn add_hardware(page: &mut Page, hardware: &Hardware) {
         Family::gauge("adit_fan_speed_rpm", "rpm", "Fan speed, revolutions per minute"),
         hardware.fans.iter().map(|fan| labelled("fan", &fan.fan.to_string(), fan.speed_rpm.into())),
     );
+    let boards = |value: fn(&Board) -> Option<f64>| {
+        let known = hardware.boards.iter().filter_map(move |board| Some((board, value(board)?)));
+        known.map(|(board, value)| labelled("board", &board.board.to_string(), value))
+    };
+    page.add(
+        Family::gauge("adit_board_hashing", "", "1 while the board hashes, else 0"),
+        boards(|board| Some(flag(board.state == "hashing"))),
+    );
+    page.add(
+        Family::gauge("adit_board_power_watts", "watts", "Power of the board's rail as measured"),
+        boards(|board| board.watts),
+    );
+    page.add(
+        Family::gauge("adit_board_rail_volts", "volts", "Voltage of the board's rail as measured"),
+        boards(|board| board.volts),
+    );
+    page.add(
+        Family::gauge("adit_sensor_temperature_celsius", "celsius", "Temperature by a machine's sensor"),
+        hardware.sensors.iter().filter_map(|sensor| {
+            let board = sensor.board.map_or_else(String::new, |board| board.to_string());
+            let labels = vec![("board", board), ("sensor", sensor.name.clone())];
+            Some(Sample { labels, value: sensor.celsius? })
+        }),
+    );
+    page.add(
+        Family::gauge("adit_faults", "", "Faults that keep power off"),
+        [plain(hardware.faults.len() as f64)],
+    );
     for (family, value) in chain_families() {
         let values = hardware.chains.iter().filter_map(|chain| Some((chain, value(chain)?)));
         let samples = values.map(|(chain, value)| labelled("chain", &chain.chain.to_string(), value));
@@ -128,7 +156,7 @@ fn add_hardware(page: &mut Page, hardware: &Hardware) {
 
 type OfChain = fn(&Chain) -> Option<f64>;
 
-fn chain_families() -> [(Family, OfChain); 11] {
+fn chain_families() -> [(Family, OfChain); 12] {
     [
         (Family::gauge("adit_chain_chips_found", "", "Chips that answered"), |chain| {
             Some(chain.chips_found.into())
@@ -138,6 +166,9 @@ fn chain_families() -> [(Family, OfChain); 11] {
         }),
         (Family::gauge("adit_chain_clock_hertz", "hertz", "The chips' clock"), |chain| {
             chain.clock_megahertz.map(|clock| (clock * 1e6).round())
+        }),
+        (Family::gauge("adit_chain_target_clock_hertz", "hertz", "The clock that was asked for"), |chain| {
+            chain.target_megahertz.map(|clock| (clock * 1e6).round())
         }),
         (Family::gauge("adit_chain_temperature_celsius", "celsius", "Chip temperature"), |chain| {
             chain.chip_celsius

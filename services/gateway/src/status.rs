@@ -1,7 +1,7 @@
 //! What the API says: pure, from readings to a value. Contract: `docs/api.md`.
 
 use adit_bus::{
-    hardware::{ChainStatus, HardwareStatus},
+    hardware::{BoardStatus, ChainStatus, FaultStatus, HardwareStatus, SensorStatus},
     miner::MinerStatus,
     network::NetworkStatus,
 };
@@ -14,6 +14,9 @@ const LONGEST_TEXT: usize = 300;
 
 /// Longest list of addresses that is passed on: part of it comes from router advertisements.
 const LONGEST_LIST: usize = 16;
+
+/// A machine has a few on each board.
+const MOST_SENSORS: usize = 64;
 
 /// `GET /api/v1/status`. Keys carry their unit; what is not known or not measured is null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -72,13 +75,48 @@ pub struct Hardware {
     pub fault: String,
     pub rail_volts: Option<f64>,
     pub fans: Vec<Fan>,
+    pub boards: Vec<Board>,
     pub chains: Vec<Chain>,
+    pub sensors: Vec<Sensor>,
+    pub faults: Vec<Fault>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fan {
     pub fan: usize,
     pub speed_rpm: u32,
+}
+
+/// A hash board.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Board {
+    pub board: u8,
+    pub name: String,
+    pub state: String,
+    pub reason: String,
+    pub volts: Option<f64>,
+    pub watts: Option<f64>,
+}
+
+/// A thermometer; null for a board is the machine's own.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sensor {
+    pub name: String,
+    pub board: Option<u8>,
+    pub state: String,
+    pub celsius: Option<f64>,
+}
+
+/// What took power off.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fault {
+    pub cause: String,
+    pub part: String,
+    pub board: Option<u8>,
+    pub text: String,
+    /// Of the unit's uptime.
+    pub since_seconds: u64,
+    pub needs_clearing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,6 +126,8 @@ pub struct Chain {
     pub chips_found: u16,
     pub chips_expected: u16,
     pub clock_megahertz: Option<f64>,
+    pub target_megahertz: Option<f64>,
+    pub throttle_megahertz: Option<f64>,
     pub chip_celsius: Option<f64>,
     pub die_celsius: Option<f64>,
     pub works_sent: u64,
@@ -190,7 +230,47 @@ impl Hardware {
             fault: clipped(&status.fault),
             rail_volts: measured(status.rail_volts),
             fans: fans.map(|(fan, &speed_rpm)| Fan { fan, speed_rpm }).collect(),
+            boards: status.boards.iter().take(LONGEST_LIST).map(Board::new).collect(),
             chains: status.chains.iter().map(Chain::new).collect(),
+            sensors: status.sensors.iter().take(MOST_SENSORS).map(Sensor::new).collect(),
+            faults: status.faults.iter().take(LONGEST_LIST).map(Fault::new).collect(),
+        }
+    }
+}
+
+impl Board {
+    fn new(status: &BoardStatus) -> Self {
+        Self {
+            board: status.board,
+            name: clipped(&status.name),
+            state: clipped(&status.state),
+            reason: clipped(&status.reason),
+            volts: measured(status.volts),
+            watts: measured(status.watts),
+        }
+    }
+}
+
+impl Sensor {
+    fn new(status: &SensorStatus) -> Self {
+        Self {
+            name: clipped(&status.name),
+            board: status.board,
+            state: clipped(&status.state),
+            celsius: measured(status.celsius),
+        }
+    }
+}
+
+impl Fault {
+    fn new(status: &FaultStatus) -> Self {
+        Self {
+            cause: clipped(&status.cause),
+            part: clipped(&status.part),
+            board: status.board,
+            text: clipped(&status.text),
+            since_seconds: status.since_ms / 1000,
+            needs_clearing: status.needs_clearing,
         }
     }
 }
@@ -203,6 +283,8 @@ impl Chain {
             chips_found: status.chips_found,
             chips_expected: status.chips_expected,
             clock_megahertz: measured(status.mhz),
+            target_megahertz: measured(status.target_mhz),
+            throttle_megahertz: measured(status.throttle_mhz),
             chip_celsius: measured(status.chip_celsius),
             die_celsius: measured(status.die_celsius),
             works_sent: status.works_sent,

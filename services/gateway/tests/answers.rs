@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use adit_bus::{
-    hardware::{ChainStatus, HardwareStatus},
+    hardware::{BoardStatus, ChainStatus, FaultStatus, HardwareStatus, SensorStatus},
     miner::{MinerStatus, STATUS_DOOR},
     network::NetworkStatus,
 };
@@ -50,6 +50,16 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                 "fault": "",
                 "rail_volts": 1.15,
                 "fans": [{"fan": 0, "speed_rpm": 4200}],
+                "boards": [{
+                    "board": 0,
+                    "name": "bitaxe",
+                    "state": "hashing",
+                    "reason": "",
+                    "volts": 1.15,
+                    "watts": 17.5,
+                }],
+                "sensors": [{"name": "board", "board": 0, "state": "good", "celsius": 44.5}],
+                "faults": [],
                 "chains": [{
                     "chain": 0,
                     "chip": "BM1370",
@@ -57,6 +67,8 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                     "chips_expected": 1,
                     "clock_megahertz": 525.0,
                     "chip_celsius": 61.25,
+                    "target_megahertz": 550.0,
+                    "throttle_megahertz": null,
                     "die_celsius": 68.5,
                     "works_sent": 4711,
                     "nonces": 99,
@@ -138,6 +150,8 @@ async fn what_was_not_measured_is_null_and_has_no_metric() {
     let site = Site::start();
     let (mut hardware, miner) = hashing();
     hardware.rail_volts = f64::NAN;
+    (hardware.boards[0].volts, hardware.boards[0].watts) = (f64::NAN, f64::NAN);
+    hardware.sensors[0].celsius = f64::NAN;
     hardware.chains[0].chip_celsius = f64::NAN;
     hardware.chains[0].die_celsius = f64::NAN;
     (hardware.chains[0].chip_hashes, hardware.chains[0].chip_errors) = (0, 0);
@@ -161,6 +175,56 @@ async fn what_was_not_measured_is_null_and_has_no_metric() {
     assert!(metrics.contains("adit_chain_clock_hertz{chain=\"0\"} 525000000\n"), "{metrics}");
     assert!(!metrics.contains("adit_chain_chip_hashes_total{chain=\"0\"}"), "{metrics}");
     assert!(metrics.contains("adit_chain_chip_hashes_wrong_total{chain=\"1\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test]
+async fn boards_and_faults_are_told_apart() {
+    let site = Site::start();
+    let (mut hardware, miner) = hashing();
+    let reason = "right: fan at 0 rpm, must turn at 2000";
+    hardware.boards.push(BoardStatus {
+        board: 1,
+        name: "right".into(),
+        state: "fault".into(),
+        reason: reason.into(),
+        watts: f64::NAN,
+        ..Default::default()
+    });
+    hardware.sensors.push(SensorStatus { board: Some(1), ..hardware.sensors[0].clone() });
+    hardware.sensors.push(SensorStatus { board: None, ..hardware.sensors[0].clone() });
+    hardware.faults = vec![FaultStatus {
+        cause: "fan stopped".into(),
+        part: "fan".into(),
+        board: Some(1),
+        text: reason.into(),
+        since_ms: 4_711_000,
+        needs_clearing: true,
+        ..Default::default()
+    }];
+    let _services =
+        (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
+    let status = site.status().await;
+    assert_eq!(status["state"], "hashing", "the other board does: {status}");
+    assert_eq!(
+        status["hardware"]["faults"],
+        json!([{
+            "cause": "fan stopped", "part": "fan", "board": 1, "text": reason, "since_seconds": 4711, "needs_clearing": true,
+        }])
+    );
+    assert_eq!(status["hardware"]["boards"][1]["state"], "fault");
+    let metrics = site.get("/metrics").await.body;
+    for line in [
+        "adit_board_hashing{board=\"0\"} 1\n",
+        "adit_board_hashing{board=\"1\"} 0\n",
+        "adit_board_power_watts{board=\"0\"} 17.5\n",
+        "adit_sensor_temperature_celsius{board=\"1\",sensor=\"board\"} 44.5\n",
+        "adit_sensor_temperature_celsius{board=\"\",sensor=\"board\"} 44.5\n",
+        "adit_faults 1\n",
+        "adit_chain_target_clock_hertz{chain=\"0\"} 550000000\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+    assert!(!metrics.contains("adit_board_power_watts{board=\"1\"}"), "{metrics}");
 }
 
 #[tokio::test]

@@ -203,6 +203,14 @@ impl Board {
         Ok(())
     }
 
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and a regulator that knows them does so again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.rail {
+            Some(rail) => rail.set_volts(volts).await,
+            None => Ok(()),
+        }
+    }
+
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, sample: &Sample) -> bool {
         match &self.rail {
@@ -219,9 +227,11 @@ impl Board {
     }
 
     async fn look(&mut self, powered: bool) -> Result<Sample, BoardError> {
-        let rail_volts = match &mut self.rail {
-            Some(rail) => unless_silent(rail.measured().await)?,
-            None => None,
+        let (rail_volts, rail_amperes) = match &mut self.rail {
+            Some(rail) => {
+                (unless_silent(rail.measured().await)?, unless_silent(rail.amperes().await)?.flatten())
+            }
+            None => (None, None),
         };
         let fans = look_at_fans(&mut self.fans).await?;
         let mut sensors = Vec::with_capacity(self.sensors.len());
@@ -232,14 +242,7 @@ impl Board {
             }
             sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
         }
-        Ok(Sample { silent: None, rail_volts, fans, sensors })
-    }
-
-    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
-        match &mut self.rail {
-            Some(rail) => rail.set_volts(volts).await,
-            None => Err(BoardError::Undriven("supply's voltage")),
-        }
+        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, sensors })
     }
 
     /// Nothing here can drive these parts: the board is not to be powered.

@@ -52,7 +52,8 @@ impl Doors {
             tokio::net::UnixListener::from_std(socket)
         };
         let status = || StatusDoor { told: Arc::clone(&told), orders: Arc::clone(&orders) };
-        let control = || ControlDoor { orders: Arc::clone(&orders), holders: holders.clone() };
+        let control =
+            || ControlDoor { told: Arc::clone(&told), orders: Arc::clone(&orders), holders: holders.clone() };
         tokio::try_join!(
             door::serve(listener(self.status)?, OBJECT, status),
             door::serve(listener(self.control)?, OBJECT, control),
@@ -113,6 +114,7 @@ impl StatusDoor {
 }
 
 struct ControlDoor {
+    told: Arc<Mutex<Told>>,
     orders: Arc<Orders>,
     holders: mpsc::Sender<OwnedFd>,
 }
@@ -144,7 +146,11 @@ impl ControlDoor {
 
     /// A person has seen to what took power off: the machine may try again. Errors: Failed when nothing waits for that.
     fn clear_fault(&self) -> fdo::Result<()> {
-        self.orders.clear_fault().map_err(|refusal| refused(&refusal))
+        let waits = {
+            let told = self.told.lock().expect("no holder of the status panics");
+            told.machine.faults.iter().any(|fault| fault.needs_clearing)
+        };
+        self.orders.clear_fault(waits).map_err(|refusal| refused(&refusal))
     }
 }
 
@@ -152,7 +158,7 @@ fn refused(refusal: &Refusal) -> fdo::Error {
     let text = refusal.to_string();
     match refusal {
         Refusal::Beyond { .. } => fdo::Error::LimitsExceeded(text),
-        Refusal::NoLight { .. } | Refusal::FixedRail { .. } => fdo::Error::NotSupported(text),
+        Refusal::NoLight { .. } | Refusal::NoRail { .. } => fdo::Error::NotSupported(text),
         Refusal::NoFault => fdo::Error::Failed(text),
         _ => fdo::Error::InvalidArgs(text),
     }

@@ -150,6 +150,7 @@ mod tests {
         Sample {
             silent: None,
             rail_volts: Some(1.15),
+            rail_amperes: None,
             fans: vec![Some(6900)],
             sensors: vec![Some(55.0), Some(35.0)],
         }

@@ -23,7 +23,7 @@ use self::common::Common;
 pub(crate) use self::refusal::Refusal;
 use crate::{
     board::{self, Board, SafeState},
-    bus::{Buses, Claim},
+    bus::{Buses, Claim, Output},
     chain,
     guard::Guard,
     notify,
@@ -58,6 +58,8 @@ pub(crate) struct Links<'a> {
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
+    orders: &'a Orders,
+    lights: Vec<Output>,
     status: &'a Status,
     refusal: Refusal,
     shared: Shared,
@@ -119,6 +121,8 @@ impl<'a> Machine<'a> {
         };
         Self {
             profile,
+            orders: links.orders,
+            lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
             status: links.status,
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
@@ -152,6 +156,7 @@ impl<'a> Machine<'a> {
             guard,
         };
         lives.push(Box::pin(shared.run()));
+        lives.push(Box::pin(show_where(self.orders, &self.lights)));
         poll_fn(|context| {
             for life in &mut lives {
                 let Poll::Pending = life.as_mut().poll(context);
@@ -389,9 +394,8 @@ impl Slot<'_> {
         status.stage(index, Stage::Power);
         self.board.power_up().await?;
         guard.see(place, Reading::Power(true));
-        let volts = self.profile.rail.as_ref().map(|rail| rail.volts);
-        if let Some(volts) = volts {
-            links.orders.volts_are(index, volts);
+        if let Some(rail) = &self.profile.rail {
+            rail_is(index, rail.volts, links.orders, status);
         }
         let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
@@ -445,7 +449,7 @@ impl Slot<'_> {
     async fn wait_for_board(&mut self, fault: &Fault) {
         let reason = self.named(fault.to_string());
         warn!(target: "adit_hardware", reason = %reason, "no board");
-        self.links.status.fault(self.index, fault, &reason);
+        self.links.status.absent(self.index, &reason);
         loop {
             sleep(LOOK_FOR).await;
             notify::progress();
@@ -530,14 +534,30 @@ async fn watch(
             {
                 board.set_volts(volts).await?;
                 *told = volts;
-                orders.volts_are(index, volts);
-                status.update(|told| told.machine.boards[usize::from(index)].target_volts = volts);
-                info!(target: "adit_hardware", volts, "rail");
+                rail_is(index, volts, orders, status);
+                info!(target: "adit_hardware", board = index, volts, "rail");
                 sleep(BETWEEN_VOLTAGES).await;
             }
             tokio::select! {
                 () = &mut pause => break,
                 () = orders.rail_changed(index) => {}
+            }
+        }
+    }
+}
+
+fn rail_is(board: u8, volts: f64, orders: &Orders, status: &Status) {
+    orders.volts_are(board, volts);
+    status.board(board, |board| board.target_volts = volts);
+}
+
+/// The lights on while somebody looks for this machine.
+async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
+    loop {
+        let on = orders.light().await;
+        for light in lights {
+            if let Err(error) = light.set(on).await {
+                warn!(%error, "a light cannot be switched");
             }
         }
     }

@@ -9,7 +9,7 @@ use adit_asic::{Chip, KiloHertz, OutOfRange};
 use adit_bus::hardware::Targets;
 use tokio::sync::Notify;
 
-use crate::profile::Profile;
+use crate::profile::{Profile, Rail, keys_overlap};
 
 /// Why an order is not taken. The text goes to whoever gave it.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -24,8 +24,8 @@ pub(crate) enum Refusal {
     Beyond { key: &'static str, value: f64, limit: &'static str, bound: f64, machine: String },
     #[error("mhz: {0}")]
     NotSettable(#[from] OutOfRange),
-    #[error("the rail of this chain in {machine} cannot be told a voltage")]
-    FixedRail { machine: String },
+    #[error("the board of chain {chain} of {machine} has no rail that can be changed while it runs")]
+    NoRail { chain: u8, machine: String },
     #[error("the profile of {machine} names no light")]
     NoLight { machine: String },
     #[error("no fault waits to be cleared")]
@@ -37,8 +37,10 @@ pub(crate) enum Refusal {
 pub(crate) struct Limits {
     pub(crate) machine: String,
     pub(crate) chains: Vec<ChainLimits>,
-    /// By board.
-    pub(crate) rails: Vec<RailLimits>,
+    /// By board; `None` where the rail cannot be changed while it is on, or the chips hang on the supply of all.
+    pub(crate) rails: Vec<Option<RailLimits>>,
+    /// There is a light that may be switched.
+    pub(crate) light: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -55,35 +57,28 @@ pub(crate) struct RailLimits {
     pub(crate) volts: f64,
     pub(crate) min_volts: f64,
     pub(crate) max_volts: f64,
-    /// It cannot be told another voltage.
-    pub(crate) fixed: bool,
 }
 
 impl Limits {
-    /// A board has one chain. One without a rail of its own has the supply's voltage, which is nobody's to change.
+    /// Each board has one chain.
     pub(crate) fn of(profile: &Profile) -> Self {
-        let chains =
-            profile.board.iter().map(|board| &board.chain).zip(0..).map(|(chain, board)| ChainLimits {
-                board,
-                chip: chain.chip(),
-                mhz: chain.mhz,
-                min_mhz: chain.ramp.start_mhz,
-                max_mhz: chain.max_mhz,
-            });
-        let supply = profile.psu.as_ref().map_or(0.0, |psu| psu.volts);
-        let rails = profile.board.iter().map(|board| match &board.rail {
-            Some(rail) if rail.part.is_settable() => RailLimits {
-                volts: rail.volts,
-                min_volts: rail.min_volts,
-                max_volts: rail.max_volts,
-                fixed: false,
-            },
-            rail => {
-                let volts = rail.as_ref().map_or(supply, |rail| rail.volts);
-                RailLimits { volts, min_volts: volts, max_volts: volts, fixed: true }
-            }
+        let chains = profile.board.iter().zip(0..).map(|(board, index)| {
+            let chain = &board.chain;
+            let (min_mhz, max_mhz) = (chain.ramp.start_mhz, chain.max_mhz);
+            ChainLimits { board: index, chip: chain.chip(), mhz: chain.mhz, min_mhz, max_mhz }
         });
-        Self { machine: profile.name.clone(), chains: chains.collect(), rails: rails.collect() }
+        let rails = profile.board.iter().map(|board| {
+            let Rail { volts, min_volts, max_volts, ref part, .. } = *board.rail.as_ref()?;
+            part.is_settable().then_some(RailLimits { volts, min_volts, max_volts })
+        });
+        // A line that nobody is sure of may be another one's.
+        let disputed = profile.unconfirmed.iter().any(|key| keys_overlap(key, "led"));
+        Self {
+            machine: profile.name.clone(),
+            chains: chains.collect(),
+            rails: rails.collect(),
+            light: !profile.led.is_empty() && !disputed,
+        }
     }
 }
 
@@ -95,12 +90,16 @@ pub(crate) struct Orders {
     /// One a chain, one a board: there is something to look at.
     chains: Vec<Notify>,
     boards: Vec<Notify>,
+    light: Notify,
+    clear: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     chains: Vec<Lane>,
-    rails: Vec<Rail>,
+    rails: Vec<RailState>,
+    /// The light is to be on.
+    light: bool,
 }
 
 /// One chain's clock.
@@ -115,7 +114,7 @@ struct Lane {
 
 /// One board's rail.
 #[derive(Debug, Clone, Copy)]
-struct Rail {
+struct RailState {
     wanted: f64,
     /// What the regulator was told last.
     set: f64,
@@ -142,15 +141,21 @@ impl Orders {
             throttle: None,
             set: KiloHertz(0),
         };
-        let rail = |rail: &RailLimits| Rail { wanted: rail.volts, set: rail.volts };
+        let rail = |rail: &Option<RailLimits>| {
+            let volts = rail.as_ref().map_or(0.0, |rail| rail.volts);
+            RailState { wanted: volts, set: volts }
+        };
         let state = State {
             chains: limits.chains.iter().map(lane).collect(),
             rails: limits.rails.iter().map(rail).collect(),
+            light: false,
         };
         Self {
             state: Mutex::new(state),
             chains: limits.chains.iter().map(|_| Notify::new()).collect(),
             boards: limits.rails.iter().map(|_| Notify::new()).collect(),
+            light: Notify::new(),
+            clear: Notify::new(),
             limits,
         }
     }
@@ -168,10 +173,9 @@ impl Orders {
         }
         let board = usize::from(own.board);
         if let Some(volts) = volts {
-            let RailLimits { min_volts, max_volts, fixed, .. } = self.limits.rails[board];
-            if fixed {
-                return Err(Refusal::FixedRail { machine: self.limits.machine.clone() });
-            }
+            let none = || Refusal::NoRail { chain, machine: self.limits.machine.clone() };
+            let RailLimits { min_volts, max_volts, .. } =
+                *self.limits.rails[board].as_ref().ok_or_else(none)?;
             self.within("volts", volts, [("rail.min_volts", min_volts), ("rail.max_volts", max_volts)])?;
         }
         let mut state = self.state();
@@ -216,14 +220,35 @@ impl Orders {
         self.wake(own.board);
     }
 
-    /// The light that tells this machine from its neighbours. No profile has one yet.
-    pub(crate) fn locate(&self, _on: bool) -> Result<(), Refusal> {
-        Err(Refusal::NoLight { machine: self.limits.machine.clone() })
+    /// The light that tells this machine from its neighbours.
+    pub(crate) fn locate(&self, on: bool) -> Result<(), Refusal> {
+        if !self.limits.light {
+            return Err(Refusal::NoLight { machine: self.limits.machine.clone() });
+        }
+        self.state().light = on;
+        self.light.notify_one();
+        Ok(())
     }
 
-    /// A person has seen to a fault. Today every fault is tried again without that.
-    pub(crate) fn clear_fault(&self) -> Result<(), Refusal> {
-        Err(Refusal::NoFault)
+    /// Waits until somebody wants the light on or off, then says which.
+    pub(crate) async fn light(&self) -> bool {
+        self.light.notified().await;
+        self.state().light
+    }
+
+    /// A person has seen to what took power off. `waits`: a fault needs that.
+    pub(crate) fn clear_fault(&self, waits: bool) -> Result<(), Refusal> {
+        if !waits {
+            return Err(Refusal::NoFault);
+        }
+        self.clear.notify_one();
+        Ok(())
+    }
+
+    /// Waits until a person has seen to the faults that need it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the safety core's loop waits here"))]
+    pub(crate) async fn cleared(&self) {
+        self.clear.notified().await;
     }
 
     /// What `chain` shall run at now. A rise in voltage comes before the rise in frequency that needs it.
@@ -259,7 +284,7 @@ impl Orders {
     /// What the rail of `board` shall be told now. A fall in voltage comes after the fall in frequency that allows it.
     pub(crate) fn volts(&self, board: u8) -> f64 {
         let state = self.state();
-        let Rail { wanted, set } = state.rails[usize::from(board)];
+        let RailState { wanted, set } = state.rails[usize::from(board)];
         let on_board =
             self.limits.chains.iter().zip(&state.chains).filter(|(limits, _)| limits.board == board);
         let too_fast = on_board.map(|(_, lane)| lane).any(|lane| lane.set > lane.allowed());
@@ -378,6 +403,27 @@ mod tests {
         assert_eq!(orders.volts(0), 1.2, "still on its way");
         orders.clock_is(0, at(400.0));
         assert_eq!(orders.volts(0), 1.1);
+    }
+
+    #[tokio::test]
+    async fn faults_are_cleared_only_where_one_waits_for_it() {
+        let orders = orders();
+        assert_eq!(orders.clear_fault(false), Err(Refusal::NoFault));
+        orders.clear_fault(true).unwrap();
+        orders.cleared().await;
+    }
+
+    #[tokio::test]
+    async fn the_light_is_the_newest_that_was_asked_for() {
+        let shipped = include_str!("../../../overlay/etc/adit/machines/bench-bitaxe.toml");
+        let mut limits = Limits::of(&Profile::parse(shipped).unwrap());
+        assert!(Orders::new(limits.clone()).locate(true).is_err(), "it has none");
+        limits.light = true;
+        let orders = Orders::new(limits);
+        for on in [true, false, true] {
+            orders.locate(on).unwrap();
+        }
+        assert!(orders.light().await);
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Sample {
     /// The controller does not answer at all, and why.
     pub silent: Option<String>,
     pub rail_volts: Option<f64>,
+    /// For people only; the regulator has a limit of its own.
+    pub rail_amperes: Option<f64>,
     /// In the profile's order, as are sensors.
     pub fans: Vec<Option<u32>>,
     pub sensors: Vec<Option<f64>>,

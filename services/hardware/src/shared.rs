@@ -117,7 +117,7 @@ impl Shared {
         };
         let fans = board::look_at_fans(&mut self.fans).await?;
         let sensors = board::look_at_sensors(&mut self.sensors).await?;
-        Ok(Sample { silent: None, rail_volts, fans, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, sensors })
     }
 
     /// There is no supply that could be switched.

@@ -1,22 +1,22 @@
 //! What the machine is doing, for whoever looks through the status door.
 //!
-//! Everything that grows is made at the start: what chains, boards and safety write while they run are numbers and short texts in their places.
+//! Every list is made at the start; what chains, the loops of the boards and of the machine write while it runs are numbers and short texts in their places.
+
+mod start;
 
 use std::{
     cell::RefCell,
-    ops::Range,
     sync::{Arc, Mutex},
 };
 
-use adit_asic::Chip;
 use adit_bus::hardware::{
-    BoardStatus, ChainStatus, ChipStatus, FanStatus, FaultStatus, HardwareStatus, PsuStatus, SensorStatus,
+    BoardStatus, ChainStatus, ChipStatus, FanStatus, FaultStatus, HardwareStatus, SensorStatus,
 };
 
+use self::start::Part;
 use crate::{
     power::{Fault, Sample},
-    profile::{self, Profile},
-    safety::{Clears, Evidence},
+    profile::Profile,
 };
 
 /// Where a board is on its way from off to hashing.
@@ -58,81 +58,44 @@ pub(crate) struct Told {
 #[derive(Debug)]
 pub(crate) struct Status {
     shared: Arc<Mutex<Told>>,
-    state: RefCell<State>,
-    /// Whose fans and sensors are which: what is shared, then each board's.
-    common: Parts,
-    boards: Vec<Parts>,
+    boards: RefCell<Vec<Place>>,
+    /// Why all are off, whatever they say.
+    machine: RefCell<Wrong>,
+    /// What the machine's fans and sensors are compared with, and where they are in the lists: in front.
+    parts: Part,
 }
 
+/// One board's part.
 #[derive(Debug)]
-struct State {
-    /// What takes all off.
-    machine: Option<FaultStatus>,
-    boards: Vec<Board>,
-}
-
-#[derive(Debug, Clone)]
-struct Board {
+struct Place {
     stage: Stage,
-    /// What it is off for, until it hashes again.
-    fault: Option<FaultStatus>,
+    wrong: Wrong,
+    /// None is plugged in.
     absent: bool,
+    parts: Part,
 }
 
-/// Parts of one place within the lists of all.
-#[derive(Debug)]
-struct Parts {
-    fans: Range<usize>,
-    sensors: Range<usize>,
-    min_rpm: Vec<u32>,
-    places: Vec<profile::Place>,
+/// Why something is off. No text: nothing is wrong.
+#[derive(Debug, Default)]
+struct Wrong {
+    reason: String,
+    fault: Option<FaultStatus>,
 }
 
 impl Status {
     pub(crate) fn new(profile: &Profile) -> Self {
-        let (mut fans, mut sensors) = (Vec::new(), Vec::new());
-        let mut parts = |board: Option<u8>, own_fans: &[profile::Fan], own_sensors: &[profile::Sensor]| {
-            let (first_fan, first_sensor) = (fans.len(), sensors.len());
-            fans.extend(own_fans.iter().map(|fan| at_first(fan, board)));
-            sensors.extend(own_sensors.iter().map(|sensor| unread(sensor, board)));
-            Parts {
-                fans: first_fan..fans.len(),
-                sensors: first_sensor..sensors.len(),
-                min_rpm: own_fans.iter().map(|fan| fan.min_rpm).collect(),
-                places: own_sensors.iter().map(|sensor| sensor.of).collect(),
-            }
-        };
-        let common = parts(None, &profile.fan, &profile.sensor);
-        let boards: Vec<Parts> = (0..)
-            .zip(&profile.board)
-            .map(|(index, board)| parts(Some(index), &board.fan, &board.sensor))
-            .collect();
-        let off = Board { stage: Stage::Off, fault: None, absent: false };
-        let told = Told {
-            machine: HardwareStatus {
-                machine: profile.name.clone(),
-                simulated: profile.simulated,
-                stage: Stage::Off.name().into(),
-                fan_rpm: vec![0; fans.len()],
-                chains: chains(profile).collect(),
-                boards: board_statuses(profile).collect(),
-                sensors,
-                fans,
-                psu: profile.psu.as_ref().map(|psu| PsuStatus {
-                    model: psu.part.name().into(),
-                    state: "off".into(),
-                    volts: f64::NAN,
-                    watts: f64::NAN,
-                }),
-                ..Default::default()
-            },
-            chips: profile.board.iter().map(|board| chips(board.chain.chip(), board.chain.chips)).collect(),
-        };
+        let parts = Part::of_machine(profile);
+        let boards = start::boards(profile).map(|parts| Place {
+            stage: Stage::Off,
+            wrong: Wrong::default(),
+            absent: false,
+            parts,
+        });
         Self {
-            shared: Arc::new(Mutex::new(told)),
-            state: RefCell::new(State { machine: None, boards: vec![off; boards.len()] }),
-            common,
-            boards,
+            boards: RefCell::new(boards.collect()),
+            shared: Arc::new(Mutex::new(start::told(profile))),
+            machine: RefCell::default(),
+            parts,
         }
     }
 
@@ -158,75 +121,97 @@ impl Status {
         });
     }
 
+    /// Changes one board's part.
+    pub(crate) fn board(&self, index: u8, change: impl FnOnce(&mut BoardStatus)) {
+        self.update(|told| told.machine.boards.get_mut(usize::from(index)).map(change));
+    }
+
     /// A board is at `stage`. Hashing ends what was wrong with it.
     pub(crate) fn stage(&self, board: u8, stage: Stage) {
-        let mut state = self.state.borrow_mut();
-        let own = &mut state.boards[usize::from(board)];
-        (own.stage, own.absent) = (stage, false);
-        if stage == Stage::Hashing {
-            own.fault = None;
-        }
-        drop(state);
-        self.show();
+        self.place(board, |place| {
+            (place.stage, place.absent) = (stage, false);
+            if stage == Stage::Hashing {
+                place.wrong = Wrong::default();
+            }
+        });
     }
 
     /// A board is off power because of `fault`, until it hashes again. `reason` is all of it for people.
     pub(crate) fn fault(&self, board: u8, fault: &Fault, reason: &str) {
-        self.board_off(board, described(fault, Some(board), reason), matches!(fault, Fault::Absent(_)));
+        self.off(board, Some(start::described(fault, Some(board), reason)), reason, false);
     }
 
-    /// A board is not to have power at all.
+    /// None is plugged in.
+    pub(crate) fn absent(&self, board: u8, reason: &str) {
+        self.off(board, None, reason, true);
+    }
+
+    /// A board may not have power.
     pub(crate) fn refused(&self, board: u8, reason: &str) {
-        self.board_off(board, refusal(Some(board), reason), false);
+        self.off(board, Some(start::refusal(Some(board), reason)), reason, false);
     }
 
-    fn board_off(&self, board: u8, fault: FaultStatus, absent: bool) {
-        self.state.borrow_mut().boards[usize::from(board)] =
-            Board { stage: Stage::Off, fault: Some(fault), absent };
+    fn off(&self, board: u8, fault: Option<FaultStatus>, reason: &str, absent: bool) {
         self.chips(board, |chain, chips| {
             (chain.chips_found, chain.mhz, chain.die_celsius) = (0, 0.0, f64::NAN);
             for chip in chips {
                 (chip.found, chip.die_celsius) = (false, f64::NAN);
             }
         });
+        self.place(board, |place| {
+            (place.stage, place.absent) = (Stage::Off, absent);
+            place.wrong = Wrong { reason: reason.into(), fault };
+        });
+    }
+
+    fn place(&self, board: u8, change: impl FnOnce(&mut Place)) {
+        change(&mut self.boards.borrow_mut()[usize::from(board)]);
         self.show();
     }
 
-    /// All boards are off because of `fault`, or are not to have power.
+    /// All boards are off because of `fault`, or because they may not have power.
     pub(crate) fn machine_fault(&self, fault: Option<&Fault>, reason: &str) {
-        let fault = fault.map_or_else(|| refusal(None, reason), |fault| described(fault, None, reason));
-        self.state.borrow_mut().machine = Some(fault);
+        let described = match fault {
+            Some(fault) => start::described(fault, None, reason),
+            None => start::refusal(None, reason),
+        };
+        self.machine.replace(Wrong { reason: reason.into(), fault: Some(described) });
+        self.update(|told| told.machine.psu.as_mut().map(|psu| set(&mut psu.state, "off")));
         self.show();
     }
 
     pub(crate) fn machine_well(&self) {
-        self.state.borrow_mut().machine = None;
+        self.machine.take();
+        self.update(|told| told.machine.psu.as_mut().map(|psu| set(&mut psu.state, "on")));
         self.show();
     }
 
     /// The last look at a board.
     pub(crate) fn sample(&self, board: u8, sample: &Sample) {
-        let parts = &self.boards[usize::from(board)];
-        let powered = self.state.borrow().boards[usize::from(board)].stage >= Stage::Enumerate;
-        let chip = parts.places.iter().zip(&sample.sensors);
-        let chip = chip.filter(|(of, _)| **of == profile::Place::Chip).filter_map(|(_, celsius)| *celsius);
-        let hottest = chip.fold(f64::NAN, f64::max);
-        self.update(|Told { machine, .. }| {
-            let volts = sample.rail_volts.unwrap_or(f64::NAN);
-            machine.boards[usize::from(board)].volts = volts;
+        let boards = self.boards.borrow();
+        let Place { stage, parts, .. } = &boards[usize::from(board)];
+        self.update(|Told { machine: status, .. }| {
+            let (volts, amperes) = (known(sample.rail_volts), known(sample.rail_amperes));
             if board == 0 {
-                machine.rail_volts = volts;
+                status.rail_volts = volts;
             }
-            machine.chains[usize::from(board)].chip_celsius = hottest;
-            parts.show(machine, sample, powered);
+            let place = usize::from(board);
+            if let Some(own) = status.boards.get_mut(place) {
+                (own.volts, own.watts) = (volts, volts * amperes);
+            }
+            parts.look(sample, *stage >= Stage::Enumerate, status);
+            if let Some(chain) = status.chains.get_mut(place) {
+                chain.chip_celsius = parts.hottest_chip(sample);
+            }
         });
     }
 
     /// The last look at what boards share.
     pub(crate) fn machine_sample(&self, sample: &Sample, on: bool) {
-        self.update(|Told { machine, .. }| {
-            if let Some(psu) = &mut machine.psu {
-                psu.volts = sample.rail_volts.unwrap_or(f64::NAN);
+        self.update(|Told { machine: status, .. }| {
+            self.parts.look(sample, on, status);
+            if let Some(psu) = &mut status.psu {
+                psu.volts = known(sample.rail_volts);
                 let state = match sample.rail_volts {
                     None => "lost",
                     Some(_) if on => "on",
@@ -234,39 +219,42 @@ impl Status {
                 };
                 set(&mut psu.state, state);
             }
-            self.common.show(machine, sample, on);
         });
     }
 
     /// The machine is where the board that is furthest back is, of those that nothing is wrong with.
     fn show(&self) {
-        let state = self.state.borrow();
-        let well = state.boards.iter().filter(|board| board.fault.is_none()).map(|board| board.stage);
-        let on_its_way = state.boards.iter().map(|board| board.stage).filter(|stage| *stage > Stage::Off);
-        let stage = match well.min().or(on_its_way.min()) {
-            Some(stage) if state.machine.is_none() => stage.name(),
+        let boards = self.boards.borrow();
+        let machine = self.machine.borrow();
+        let well = boards.iter().filter(|board| board.wrong.reason.is_empty()).map(|board| board.stage);
+        let on_its_way = boards.iter().map(|board| board.stage).filter(|stage| *stage > Stage::Off).min();
+        let stage = match well.min().or(on_its_way) {
+            Some(stage) if machine.reason.is_empty() => stage.name(),
             _ => FAULT,
         };
-        let faults =
-            || state.machine.iter().chain(state.boards.iter().filter_map(|board| board.fault.as_ref()));
-        let fault = faults().next().map_or("", |fault| fault.text.as_str());
-        let changed = self.update(|Told { machine, .. }| {
-            let changed = machine.stage != stage || machine.fault != fault;
-            set(&mut machine.stage, stage);
-            set(&mut machine.fault, fault);
-            for (told, board) in machine.boards.iter_mut().zip(&state.boards) {
-                let reason = board.fault.as_ref().map_or("", |fault| fault.text.as_str());
-                let name = match board {
-                    Board { absent: true, .. } => ABSENT,
-                    Board { stage: Stage::Off, fault: Some(_), .. } => FAULT,
-                    Board { stage, .. } => stage.name(),
-                };
-                set(&mut told.state, name);
-                set(&mut told.reason, reason);
+        let wrongs = || std::iter::once(&*machine).chain(boards.iter().map(|board| &board.wrong));
+        let fault = wrongs().map(|wrong| wrong.reason.as_str()).find(|reason| !reason.is_empty());
+        let fault = fault.unwrap_or_default();
+        let changed = self.update(|Told { machine: status, .. }| {
+            let changed = status.stage != stage || status.fault != fault;
+            set(&mut status.stage, stage);
+            set(&mut status.fault, fault);
+            for (shown, place) in status.boards.iter_mut().zip(boards.iter()) {
+                set(&mut shown.reason, &place.wrong.reason);
+                set(
+                    &mut shown.state,
+                    match place {
+                        Place { absent: true, .. } => ABSENT,
+                        // On its way again, with the reason of the last time.
+                        Place { stage, wrong, .. } if wrong.reason.is_empty() || *stage > Stage::Off => {
+                            stage.name()
+                        }
+                        _ => FAULT,
+                    },
+                );
             }
-            if !machine.faults.iter().eq(faults()) {
-                machine.faults = faults().cloned().collect();
-            }
+            status.faults.clear();
+            status.faults.extend(wrongs().filter_map(|wrong| wrong.fault.clone()));
             changed
         });
         if changed {
@@ -275,154 +263,64 @@ impl Status {
         }
     }
 
-    /// Everything may be changed; for what has no function of its own.
-    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
+    fn update<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
         change(&mut self.shared.lock().expect("no holder of the status panics"))
     }
 }
 
-impl Parts {
-    fn show(&self, status: &mut HardwareStatus, sample: &Sample, powered: bool) {
-        for (index, fan) in self.fans.clone().enumerate() {
-            let rpm = sample.fans.get(index).copied().flatten();
-            status.fan_rpm[fan] = rpm.unwrap_or(0);
-            let told = &mut status.fans[fan];
-            told.rpm = rpm.unwrap_or(0);
-            let state = match rpm {
-                Some(rpm) if rpm < self.min_rpm[index] => "slow",
-                Some(_) => "good",
-                None => "lost",
-            };
-            set(&mut told.state, state);
+impl Part {
+    /// Takes over what was seen of these fans and sensors. `powered`: chips have power, so their diodes must be readable.
+    fn look(&self, sample: &Sample, powered: bool, status: &mut HardwareStatus) {
+        let rpms = self.min_rpm.iter().zip(&sample.fans);
+        let fans = status.fans.iter_mut().zip(&mut status.fan_rpm).skip(self.fans);
+        for ((fan, shown), (min, rpm)) in fans.zip(rpms) {
+            look_at_fan(fan, *rpm, *min);
+            *shown = fan.rpm;
         }
-        for (index, sensor) in self.sensors.clone().enumerate() {
-            let celsius = sample.sensors.get(index).copied().flatten();
-            // A chip's diode is open without power.
-            let must = powered || self.places[index] != profile::Place::Chip;
-            let told = &mut status.sensors[sensor];
-            told.celsius = celsius.unwrap_or(f64::NAN);
-            let state = match celsius {
-                Some(_) => "good",
-                None if must => "lost",
-                None => "unknown",
-            };
-            set(&mut told.state, state);
+        let celsius = self.of_chips.iter().zip(&sample.sensors);
+        for (sensor, (of_chip, celsius)) in status.sensors.iter_mut().skip(self.sensors).zip(celsius) {
+            look_at_sensor(sensor, *celsius, powered || !of_chip);
         }
+    }
+
+    fn hottest_chip(&self, sample: &Sample) -> f64 {
+        let chips = self.of_chips.iter().zip(&sample.sensors).filter(|(of_chip, _)| **of_chip);
+        chips.filter_map(|(_, celsius)| *celsius).fold(f64::NAN, f64::max)
     }
 }
 
-/// Changes a text only where it differs: what is written every second shall not be made anew every second.
+fn look_at_fan(fan: &mut FanStatus, rpm: Option<u32>, min: u32) {
+    fan.rpm = rpm.unwrap_or(0);
+    set(
+        &mut fan.state,
+        match rpm {
+            Some(rpm) if rpm < min => "slow",
+            Some(_) => "good",
+            None => "lost",
+        },
+    );
+}
+
+fn look_at_sensor(sensor: &mut SensorStatus, celsius: Option<f64>, must: bool) {
+    sensor.celsius = known(celsius);
+    set(
+        &mut sensor.state,
+        match celsius {
+            Some(_) => "good",
+            None if must => "lost",
+            None => "unknown",
+        },
+    );
+}
+
+fn known(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::NAN)
+}
+
+/// Changes a text only where it differs: what is written every second is not made anew every second.
 fn set(text: &mut String, new: &str) {
     if text != new {
         text.clear();
         text.push_str(new);
-    }
-}
-
-/// At first: what the profile says.
-fn chains(profile: &Profile) -> impl Iterator<Item = ChainStatus> {
-    profile.board.iter().map(|board| &board.chain).zip(0..).map(|(chain, index)| ChainStatus {
-        chain: index,
-        board: index,
-        chip: chain.chip.clone(),
-        chips_expected: chain.chips,
-        target_mhz: chain.mhz,
-        min_mhz: chain.ramp.start_mhz,
-        max_mhz: chain.max_mhz,
-        throttle_mhz: f64::NAN,
-        ticket_bits: chain.base_bits + chain.ticket_bits,
-        chip_celsius: f64::NAN,
-        die_celsius: f64::NAN,
-        ..Default::default()
-    })
-}
-
-fn board_statuses(profile: &Profile) -> impl Iterator<Item = BoardStatus> {
-    let supply = profile.psu.as_ref().map_or(f64::NAN, |psu| psu.volts);
-    profile.board.iter().zip(0..).map(move |(board, index)| BoardStatus {
-        board: index,
-        name: board.name.clone(),
-        state: Stage::Off.name().into(),
-        watts: f64::NAN,
-        target_volts: board.rail.as_ref().map_or(supply, |rail| rail.volts),
-        ..Default::default()
-    })
-}
-
-fn chips(chip: &Chip, count: u16) -> Vec<ChipStatus> {
-    let at = |place| ChipStatus {
-        place,
-        address: chip.address(place, count),
-        die_celsius: f64::NAN,
-        ..Default::default()
-    };
-    (0..count).map(at).collect()
-}
-
-fn at_first(fan: &profile::Fan, board: Option<u8>) -> FanStatus {
-    FanStatus {
-        name: fan.name.clone(),
-        board,
-        duty_percent: f64::NAN,
-        state: "unknown".into(),
-        ..Default::default()
-    }
-}
-
-fn unread(sensor: &profile::Sensor, board: Option<u8>) -> SensorStatus {
-    SensorStatus {
-        name: sensor.name.clone(),
-        part: sensor.part.device(),
-        board,
-        celsius: f64::NAN,
-        state: "unknown".into(),
-    }
-}
-
-/// What took power off; nothing here waits for anybody, the driver tries again by itself.
-fn described(fault: &Fault, board: Option<u8>, reason: &str) -> FaultStatus {
-    let (cause, part, value, unit) = match fault {
-        Fault::Fan { name, rpm, .. } => ("fan stopped", name.as_str(), f64::from(*rpm), "rpm"),
-        Fault::Ruled { cause: Some(cause), .. } => {
-            let (value, unit) = match &cause.evidence {
-                Evidence::Measured { value, unit, .. } => (*value, *unit),
-                _ => (f64::NAN, ""),
-            };
-            (cause.hazard.name(), cause.part.as_str(), value, unit)
-        }
-        Fault::Ruled { cause: None, .. } => ("unproven", "board", f64::NAN, ""),
-        Fault::StillWarm { celsius, .. } => ("board warm", "board", *celsius, "°C"),
-        Fault::SensorLost(what) => ("sensor lost", what.as_str(), f64::NAN, ""),
-        Fault::Rail { name, volts, max, .. } => {
-            (if volts > max { "voltage high" } else { "voltage low" }, name.as_str(), *volts, "V")
-        }
-        Fault::NotSafe(_) => ("rail still on", "rail", f64::NAN, ""),
-        Fault::Absent(_) => ("absent", "board", f64::NAN, ""),
-        Fault::Shared => ("machine off", "machine", f64::NAN, ""),
-        Fault::OfBoard { board, .. } => ("board", board.as_str(), f64::NAN, ""),
-        Fault::Board(_) => ("controller silent", "controller", f64::NAN, ""),
-        Fault::Chain { .. } => ("chain", "chain", f64::NAN, ""),
-    };
-    let part = match fault {
-        Fault::Chain { chain, .. } => format!("chain {chain}"),
-        _ => part.into(),
-    };
-    let needs_clearing =
-        matches!(fault, Fault::Ruled { cause: Some(cause), .. } if cause.clears == Clears::Person);
-    FaultStatus { cause: cause.into(), part, value, unit: unit.into(), needs_clearing, ..base(board, reason) }
-}
-
-/// What is not to have power whatever it says.
-fn refusal(board: Option<u8>, reason: &str) -> FaultStatus {
-    FaultStatus { cause: "refused".into(), part: "profile".into(), value: f64::NAN, ..base(board, reason) }
-}
-
-fn base(board: Option<u8>, reason: &str) -> FaultStatus {
-    FaultStatus {
-        board,
-        text: reason.into(),
-        stage: if board.is_some() { "chain off" } else { "all off" }.into(),
-        since_ms: adit_sys::clock::monotonic_us() / 1000,
-        ..Default::default()
     }
 }

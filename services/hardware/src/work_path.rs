@@ -1,12 +1,13 @@
 //! The work path: work from adit-miner to the chains, credits and nonces back. Contract: `docs/work-frames.md`.
 //!
 //! What a frame means is decided in [`state`], without IO. This shell carries packets between the socket of the present holder and the chains' tasks. It allocates only when a
-//! holder comes, never waits for the miner, and closes the path to nobody but a holder whose successor came.
+//! holder comes, never waits for the miner, and closes the path to nobody but a holder whose successor came. Nonces that a miner does not take at once wait for it, up to a bound.
 
 mod state;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     io,
     os::fd::OwnedFd,
     task::Poll,
@@ -27,6 +28,9 @@ use crate::poll;
 /// Packets that are read in one go before the chains get their turn.
 const BURST: usize = 64;
 
+/// Nonces that wait for a miner that reads late: a seventh of a second of a line that carries nothing else, minutes of a usual machine. The socket itself holds a few hundred.
+const WAITING: usize = 4096;
+
 /// What has been counted since the start, over all holders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counters {
@@ -36,7 +40,7 @@ pub(crate) struct Counters {
     pub stale: u64,
     /// Works beyond the credit, repeated, or for a chain that is not there.
     pub unasked: u64,
-    /// Nonces and credits that the miner did not take in time.
+    /// Nonces that the miner did not take in time.
     pub dropped: u64,
 }
 
@@ -52,6 +56,10 @@ pub(crate) struct Epoch {
 pub(crate) struct WorkPath {
     state: RefCell<State>,
     holder: RefCell<Option<AsyncFd<OwnedFd>>>,
+    /// Nonces for the present holder, oldest first.
+    waiting: RefCell<VecDeque<Nonce>>,
+    /// Nonces have begun to wait.
+    backlog: Notify,
     /// One a chain: something changed that it should look at.
     changed: Vec<Notify>,
     counters: Cell<Counters>,
@@ -64,6 +72,8 @@ impl WorkPath {
         Self {
             state: RefCell::new(State::new(chains)),
             holder: RefCell::new(None),
+            waiting: RefCell::new(VecDeque::with_capacity(WAITING)),
+            backlog: Notify::new(),
             changed: (0..chains).map(|_| Notify::new()).collect(),
             counters: Cell::default(),
             warned: Cell::default(),
@@ -81,6 +91,7 @@ impl WorkPath {
                     None => std::future::pending().await,
                 },
                 () = self.readable() => self.read_burst(),
+                () = self.deliverable() => self.deliver(),
             }
         }
     }
@@ -124,11 +135,53 @@ impl WorkPath {
     }
 
     /// A nonce for the holder of `path`; one for a holder before is dropped. Credits that the miner did not take earlier go first: a miner without credit sends no work, so nothing else would
-    /// bring them up again while the chips go on reporting.
+    /// bring them up again while the chips go on reporting. A nonce for which there is no room waits behind those that do already; beyond the bound the oldest is dropped.
     pub(crate) fn nonce(&self, path: u32, nonce: Nonce) {
         self.announce();
-        if self.epoch().path == path && !self.send(&FromHardware::Nonce(nonce)) {
+        if self.epoch().path != path {
+            return;
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        let first = waiting.is_empty();
+        if first && self.send(&FromHardware::Nonce(nonce)) {
+            return;
+        }
+        if waiting.len() == WAITING {
+            waiting.pop_front();
             self.count(|counters| counters.dropped += 1);
+        }
+        waiting.push_back(nonce);
+        if first {
+            self.backlog.notify_one();
+        }
+    }
+
+    /// Waits until there is room for a nonce that waits.
+    async fn deliverable(&self) {
+        while self.waiting.borrow().is_empty() {
+            self.backlog.notified().await;
+        }
+        std::future::poll_fn(|context| match self.holder.borrow().as_ref() {
+            Some(socket) => socket.poll_write_ready(context).map(drop),
+            None => Poll::Pending,
+        })
+        .await;
+    }
+
+    /// Sends what waits until there is no more room.
+    fn deliver(&self) {
+        self.announce();
+        let holder = self.holder.borrow();
+        let Some(socket) = holder.as_ref() else { return };
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(nonce) = waiting.front() {
+            let frame = FromHardware::Nonce(*nonce).encode();
+            match socket.try_io(Interest::WRITABLE, |fd| seqpacket::send(fd, frame.as_bytes())) {
+                Ok(()) => drop(waiting.pop_front()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Nobody reads any more, which the reading side sees, too.
+                Err(_) => return waiting.clear(),
+            }
         }
     }
 
@@ -138,6 +191,7 @@ impl WorkPath {
             Err(error) => return warn!(%error, "work path cannot be polled"),
         };
         self.holder.replace(Some(socket));
+        self.waiting.borrow_mut().clear();
         let hello = self.state.borrow_mut().begin();
         self.send(&hello);
         self.wake_all();
@@ -146,6 +200,7 @@ impl WorkPath {
 
     fn end(&self) {
         self.holder.replace(None);
+        self.waiting.borrow_mut().clear();
         self.state.borrow_mut().begin();
         self.wake_all();
         let Counters { refused, stale, unasked, dropped } = self.counters.get();
@@ -277,6 +332,45 @@ mod tests {
         assert!(!stalled.iter().any(|frame| matches!(frame, FromHardware::Credit { .. })), "it did not fit");
         path.nonce(of, nonce(1));
         let credit = FromHardware::Credit { chain: 0, generation: 1, sequence: 3 };
-        assert_eq!(drain(), [credit, FromHardware::Nonce(nonce(1))]);
+        assert_eq!(drain(), [credit], "before the nonces that wait");
+    }
+
+    #[tokio::test]
+    async fn a_miner_that_reads_late_finds_every_nonce_in_order_up_to_the_bound() {
+        let path = WorkPath::new(1);
+        let (ours, miner) = seqpacket::pair().unwrap();
+        path.begin(ours);
+        let of = path.epoch().path;
+        let sent = WAITING as u32 + 100;
+        (1..=sent).for_each(|sequence| path.nonce(of, nonce(sequence)));
+        assert_eq!(path.counters.get().dropped, 0, "the socket has room for the first hundred");
+        let miner = poll::register(miner).unwrap();
+        let (_holders, mut holders) = mpsc::channel(1);
+        let read = async {
+            let (mut packet, mut next) = ([0; MAX_LEN], 1);
+            while next <= sent {
+                let mut ready = miner.readable().await.unwrap();
+                let Ok(length) = ready.try_io(|fd| seqpacket::receive(fd.get_ref(), &mut packet)) else {
+                    continue;
+                };
+                match FromHardware::decode(&packet[..length.unwrap()]).unwrap() {
+                    FromHardware::Nonce(nonce) => {
+                        assert_eq!(nonce.sequence, next);
+                        next += 1;
+                    }
+                    FromHardware::Hello { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        tokio::select! {
+            () = path.serve(&mut holders) => unreachable!("it never ends"),
+            () = read => {}
+        }
+        let more = 2 * WAITING as u32;
+        (1..=more).for_each(|sequence| path.nonce(of, nonce(sequence)));
+        let dropped = path.counters.get().dropped;
+        assert!(dropped > 0 && dropped < u64::from(more) - WAITING as u64, "{dropped}");
+        assert_eq!(path.waiting.borrow().back().unwrap().sequence, more, "the oldest go first");
     }
 }

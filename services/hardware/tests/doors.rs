@@ -204,10 +204,10 @@ async fn the_status_tells_of_every_part() {
     let status = bench.until_status("all sensors", whole).await;
     let board = &status.boards[0];
     assert_eq!((board.name.as_str(), board.state.as_str(), board.reason.as_str()), ("bitaxe", "hashing", ""));
-    assert!((1.1..1.2).contains(&board.volts) && board.watts.is_nan(), "{board:?}");
+    assert!((1.1..1.2).contains(&board.volts) && (1.0..40.0).contains(&board.watts), "{board:?}");
     let sensors: Vec<_> =
         status.sensors.iter().map(|sensor| (sensor.name.as_str(), sensor.part.as_str())).collect();
-    assert_eq!(sensors, [("chip", "emc2101 4c"), ("board", "emc2101 4c")]);
+    assert_eq!(sensors, [("chip", "emc2101-diode"), ("board", "emc2101")]);
     let fan = &status.fans[0];
     assert!(fan.rpm > 5000 && fan.state == "good" && status.fan_rpm == [fan.rpm], "{fan:?}");
     assert!(status.psu.is_none() && status.faults.is_empty());

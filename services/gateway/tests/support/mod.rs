@@ -11,7 +11,7 @@ use std::{
 
 use adit_bus::{
     door,
-    hardware::{self, ChainStatus, HardwareStatus},
+    hardware::{self, BoardStatus, ChainStatus, FanStatus, HardwareStatus, SensorStatus},
     miner::{self, MinerStatus},
     network::{self, NetworkStatus},
 };
@@ -33,6 +33,8 @@ pub(crate) fn hashing() -> (HardwareStatus, MinerStatus) {
         chips_found: 1,
         chips_expected: 1,
         mhz: 525.0,
+        target_mhz: 550.0,
+        throttle_mhz: f64::NAN,
         baud: 115_740,
         ticket_bits: 20,
         chip_celsius: 61.25,
@@ -51,6 +53,21 @@ pub(crate) fn hashing() -> (HardwareStatus, MinerStatus) {
         rail_volts: 1.15,
         fan_rpm: vec![4200],
         chains: vec![chain],
+        boards: vec![BoardStatus {
+            name: "bitaxe".into(),
+            state: "hashing".into(),
+            volts: 1.15,
+            watts: 17.5,
+            ..Default::default()
+        }],
+        sensors: vec![SensorStatus {
+            name: "board".into(),
+            part: "emc2101".into(),
+            board: Some(0),
+            celsius: 44.5,
+            state: "good".into(),
+        }],
+        fans: vec![FanStatus { name: "fan".into(), rpm: 4200, state: "good".into(), ..Default::default() }],
         ..Default::default()
     };
     let miner = MinerStatus {

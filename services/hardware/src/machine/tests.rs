@@ -1,7 +1,9 @@
 //! A farm machine as a whole: three boards of 126 chips, one supply, four fans for all, on the simulator's buses, lines and serial ports.
 
 use std::{
+    convert::Infallible,
     future::Future,
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -11,9 +13,14 @@ use adit_simulator::{
     State,
 };
 
+use adit_sys::seqpacket;
+use adit_work::frame::ToHardware;
+use tokio::sync::mpsc;
+
 use super::{Links, Machine};
 use crate::{
     bus::{Claim, simulated},
+    guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
     status::Status,
@@ -23,6 +30,14 @@ use crate::{
 const SHIPPED: &str = include_str!("../../../../overlay/etc/adit/machines/bench-s19j-pro.toml");
 /// Two cores that also build need their time for 378 chips.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A miner that has no work, and says that it is there.
+async fn alive(miner: &OwnedFd) -> Infallible {
+    loop {
+        seqpacket::send(miner, ToHardware::Idle { generation: 0 }.encode().as_bytes()).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
 
 struct Farm {
     _folder: tempfile::TempDir,
@@ -68,11 +83,17 @@ impl Farm {
     /// Drives the machine while `story` goes on, then makes it safe.
     async fn run(&self, story: impl Future<Output = ()>) {
         let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
+        let guard = Guard::new(&self.profile, &self.path).unwrap();
         let mut machine = Machine::new(&self.profile, links, Claim::Alone);
+        let (sender, mut holders) = mpsc::channel(1);
+        let (ours, miner) = seqpacket::pair().unwrap();
+        sender.try_send(ours).unwrap();
         tokio::select! {
             biased;
             () = story => {}
-            never = machine.run() => match never {},
+            never = machine.run(&guard) => match never {},
+            () = self.path.serve(&mut holders) => unreachable!("it never ends"),
+            never = alive(&miner) => match never {},
         }
         machine.make_safe().await;
         assert!(machine.safe().reached(), "{:?}", machine.safe());

@@ -149,6 +149,14 @@ impl Rail {
         }
     }
 
+    /// As measured; `None` where the regulator does not say.
+    pub(crate) async fn amperes(&mut self) -> Result<Option<f64>, BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(Some(part.amperes(bus).await?)),
+            Regulator::Dspic33(..) | Regulator::Undriven(_) => Ok(None),
+        }
+    }
+
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, volts: f64) -> bool {
         volts <= self.volts * OFF_SHARE

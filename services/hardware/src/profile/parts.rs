@@ -379,21 +379,6 @@ impl SensorPart {
     }
 }
 
-impl SensorPart {
-    /// The part and where it is: `emc2101 4c`.
-    pub(crate) fn device(&self) -> String {
-        match self {
-            Self::Emc2101(at) | Self::Emc2101Diode(at) => format!("emc2101 {:02x}", at.address),
-            Self::Lm75(at) | Self::Tmp75(at) | Self::Tmp1075(at) => {
-                format!("{} {:02x}", self.name(), at.address)
-            }
-            Self::Tmp451(at) | Self::Tmp451Diode(at) => format!("tmp451 {:02x}", at.address),
-            Self::Dspic33(at) => format!("lm75 {:02x} behind dspic33 {:02x}", at.sensor, at.address),
-            Self::ChipI2c(at) => format!("tmp451 {:02x} behind chip {}", at.address, at.chip),
-        }
-    }
-}
-
 impl PsuPart {
     pub(crate) fn name(&self) -> &'static str {
         match self {

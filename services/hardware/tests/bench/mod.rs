@@ -33,10 +33,23 @@ pub fn bench(changes: &[(&str, &str)]) -> Bench {
 
 /// Likewise with a shipped profile and a chain.
 pub fn machine(profile: &str, model: &'static Model, chips: usize, changes: &[(&str, &str)]) -> Bench {
+    machine_with(profile, model, chips, changes, |_| ())
+}
+
+/// Likewise, with another simulation than the usual one.
+pub fn machine_with(
+    profile: &str,
+    model: &'static Model,
+    chips: usize,
+    changes: &[(&str, &str)],
+    adapt: impl FnOnce(&mut Config),
+) -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let port = |name: &str| directory.path().join(name);
     let config = Config::bitaxe(Endpoint::Pty(port("chain")), Endpoint::Pty(port("board")));
-    let simulator = Simulator::start(&config.with_chain(model, chips)).unwrap();
+    let mut config = config.with_chain(model, chips);
+    adapt(&mut config);
+    let simulator = Simulator::start(&config).unwrap();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines").join(profile);
     let mut text = std::fs::read_to_string(shipped.with_extension("toml")).unwrap();
     text = text.replace("/tmp/adit/", &format!("{}/", directory.path().display()));
@@ -95,10 +108,16 @@ impl Bench {
 
     /// The driver, in-process.
     pub fn drive(&self) -> Driver {
+        self.drive_after(|| ())
+    }
+
+    /// Likewise; its thread does something first.
+    pub fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
         let profile = Profile::load(&self.profile_path).unwrap();
         let doors = Doors { status: self.bind("hardware.status"), control: self.bind("hardware.control") };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
+            first();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let stopped = async {
                 let _ = stopped.await;

@@ -2,6 +2,7 @@
 //! so that whoever looks for it looks here.
 //!
 //! * [`activation`]: sockets that adit-init bound before this process started.
+//! * [`allocations`]: an allocator that notes what a thread allocates, for benches.
 //! * [`clock`]: time since boot, the monotonic clock in microseconds, and setting the unit's clock.
 //! * [`reap`]: ended children of PID 1.
 //! * [`seqpacket`]: packet sockets for the work path.
@@ -14,6 +15,7 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+pub mod allocations;
 pub mod clock;
 pub mod reap;
 pub mod seqpacket;
