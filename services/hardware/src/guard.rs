@@ -10,7 +10,7 @@ use std::{
 use crate::{
     power::{Fault, Sample},
     profile::{Profile, Sensor},
-    safety::{Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong},
+    safety::{Cause, Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong},
     work_path::WorkPath,
 };
 
@@ -128,13 +128,19 @@ fn ruling(verdict: Verdict, place: Place) -> Ruling {
     }
 }
 
-/// Everything latched that concerns `place`, if any of it keeps it off power.
+/// Everything latched that concerns `place`, if any of it keeps it off power; another board's with its name.
 fn why(safety: &Safety, place: Place) -> Option<Fault> {
     let mut causes = safety.causes();
     causes.retain(|cause| {
         cause.place == place || cause.place == Place::Machine || cause.stage == Stage::AllOff
     });
-    let text = causes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let said = |cause: &Cause| match cause.place {
+        Place::Board(board) if cause.place != place => {
+            format!("{}: {cause}", safety.limits().boards[board].name)
+        }
+        _ => cause.to_string(),
+    };
+    let text = causes.iter().map(said).collect::<Vec<_>>().join("; ");
     let strictest = causes.into_iter().max_by_key(|cause| cause.stage)?;
     let cuts = strictest.stage >= Stage::ChainOff;
     cuts.then(|| Fault::Ruled { text, cause: Some(Box::new(strictest)) })

@@ -12,7 +12,6 @@ use adit_simulator::{
     Endpoint, Event, Fault as Broken, Handle, MachineConfig, MachineModel, S19J_PRO, S19J_PRO_PIC, Simulator,
     State,
 };
-
 use adit_sys::seqpacket;
 use adit_work::frame::ToHardware;
 use tokio::sync::mpsc;
@@ -198,7 +197,7 @@ async fn a_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
         farm.until("resets", |truth| truth.boards.iter().all(|board| board.reset)).await;
         eprintln!("all off {} ms after the fans stopped", took.as_millis());
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.starts_with("fan-1 at "), "{}", status.fault);
+        assert!(status.fault.starts_with("fan-1: fan stopped ("), "{}", status.fault);
         assert_eq!(status.faults[0].stage, "all off");
         farm.handle.fault(Broken::FanStopped(false));
         farm.hashing(&[0, 1, 2]).await;
@@ -215,7 +214,7 @@ async fn heat_on_a_board_that_only_the_supply_can_cut_takes_all_off() {
         farm.handle.fault(Broken::Temperature(70.0));
         farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.contains("board at ") && status.fault.contains("hb"), "{}", status.fault);
+        assert!(status.fault.contains("board hot (") && status.fault.contains("hb"), "{}", status.fault);
     })
     .await;
 }
