@@ -49,6 +49,14 @@ impl<'a> Guard<'a> {
         self.safety.borrow_mut().see(self.began.elapsed(), place, reading);
     }
 
+    /// A person has seen to what happened. True when nothing stays latched: what is still bad does.
+    pub(crate) fn clear(&self) -> bool {
+        let mut safety = self.safety.borrow_mut();
+        let boards = (0..safety.limits().boards.len()).map(Place::Board);
+        let left = std::iter::once(Place::Machine).chain(boards).filter(|place| !safety.clear(*place));
+        left.count() == 0
+    }
+
     /// The supply has answered.
     pub(crate) fn psu_answered(&self, on: bool) {
         let state = if on { PsuState::On } else { PsuState::Off };
@@ -219,6 +227,33 @@ mod tests {
         for (sample, reason) in table {
             assert_eq!(looks_until_fault(&sample), Some((2, reason.into())));
         }
+    }
+
+    #[test]
+    fn a_voltage_that_was_too_high_keeps_power_away_until_a_person_clears_it() {
+        let text = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
+        let path = WorkPath::new(1);
+        let guard = Guard::new(&Profile::parse(text).unwrap(), &path).unwrap();
+        let see = |seconds, place, reading| {
+            guard.safety.borrow_mut().see(Duration::from_secs(seconds), place, reading);
+        };
+        let rule = |seconds, sample: &Sample| {
+            see(seconds, Place::Machine, Reading::Control);
+            guard.rule(Duration::from_secs(seconds), BOARD, sample).stage
+        };
+        let off = Sample { rail_volts: Some(0.0), ..good() };
+        assert_eq!((rule(1, &off), rule(2, &off)), (Stage::ChainOff, Stage::Run));
+        see(2, BOARD, Reading::Power(true));
+        let high = Sample { rail_volts: Some(1.3), ..good() };
+        assert_eq!(
+            (rule(12, &good()), rule(13, &high), rule(14, &high)),
+            (Stage::Run, Stage::Run, Stage::ChainOff)
+        );
+        assert!(!guard.clear(), "it is still there");
+        see(14, BOARD, Reading::Power(false));
+        assert!((15..200).all(|second| rule(second, &off) == Stage::ChainOff), "nobody has cleared it");
+        assert!(guard.clear());
+        assert_eq!((rule(200, &off), rule(201, &off)), (Stage::Run, Stage::Run));
     }
 
     #[test]

@@ -157,6 +157,7 @@ impl<'a> Machine<'a> {
         };
         lives.push(Box::pin(shared.run()));
         lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        lives.push(Box::pin(clear(self.orders, guard)));
         poll_fn(|context| {
             for life in &mut lives {
                 let Poll::Pending = life.as_mut().poll(context);
@@ -549,6 +550,15 @@ async fn watch(
 fn rail_is(board: u8, volts: f64, orders: &Orders, status: &Status) {
     orders.volts_are(board, volts);
     status.board(board, |board| board.target_volts = volts);
+}
+
+/// What a person has seen to is forgotten, as far as it is away; whoever waits for that tries again by itself.
+async fn clear(orders: &Orders, guard: &Guard<'_>) -> Infallible {
+    loop {
+        orders.cleared().await;
+        let all = guard.clear();
+        info!(target: "adit_hardware", all, "faults cleared by a person");
+    }
 }
 
 /// The lights on while somebody looks for this machine.

@@ -246,7 +246,6 @@ impl Orders {
     }
 
     /// Waits until a person has seen to the faults that need it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the safety core's loop waits here"))]
     pub(crate) async fn cleared(&self) {
         self.clear.notified().await;
     }
