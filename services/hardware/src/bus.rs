@@ -65,6 +65,8 @@ pub(crate) struct RawBus {
     claim: Claim,
     /// Of the device that was found by its USB identity, while it is open.
     device: RefCell<Option<usb::Found>>,
+    /// Sockets whose devices are some bus's: opening one beside its owner would cost that an answer.
+    taken: Rc<RefCell<Vec<PathBuf>>>,
     open: Mutex<Option<BitaxeRaw>>,
 }
 
@@ -90,6 +92,7 @@ pub(crate) struct Input(Output);
 impl Buses {
     /// Opens nothing yet.
     pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
+        let taken = Rc::default();
         let bus = |bus: &profile::Bus| {
             #[cfg(test)]
             if let Some(simulated) = simulated::attached(&bus.name) {
@@ -100,6 +103,7 @@ impl Buses {
                     at: at.clone(),
                     claim,
                     device: RefCell::default(),
+                    taken: Rc::clone(&taken),
                     open: Mutex::default(),
                 })),
                 BusPart::Linux(linux) => Bus::Linux(Rc::new(LinuxBus {
@@ -141,6 +145,7 @@ impl Bus {
     pub(crate) async fn close(&self) {
         if let Self::Raw(raw) = self {
             *raw.open.lock().await = None;
+            raw.let_go();
         }
     }
 
@@ -255,12 +260,14 @@ impl RawBus {
             return Ok(self.claim(path).await.map_err(ControllerError::from)?);
         }
         let wanted = self.at.usb.as_ref().expect("there is a port or an identity");
-        self.device.replace(None);
+        self.let_go();
         let mut last = BusError::NotPlugged { product: wanted.product.clone() };
         for device in usb::find(Path::new(usb::SYSFS), wanted) {
-            let Some(path) = device.port(0) else { continue };
+            let is_taken = self.taken.borrow().contains(&device.place);
+            let Some(path) = device.port(0).filter(|_| !is_taken) else { continue };
             match self.claim(&path).await {
                 Ok(port) => {
+                    self.taken.borrow_mut().push(device.place.clone());
                     self.device.replace(Some(device));
                     return Ok(port);
                 }
@@ -268,6 +275,13 @@ impl RawBus {
             }
         }
         Err(last)
+    }
+
+    /// Another bus may have the device.
+    fn let_go(&self) {
+        if let Some(device) = self.device.take() {
+            self.taken.borrow_mut().retain(|place| *place != device.place);
+        }
     }
 
     async fn claim(&self, path: &Path) -> Result<Port, PortError> {

@@ -398,7 +398,7 @@ impl Slot<'_> {
         if let Some(rail) = &self.profile.rail {
             rail_is(index, rail.volts, links.orders, status);
         }
-        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::Undriven("chain"))?;
+        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::NoChainPort)?;
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;
@@ -519,8 +519,7 @@ async fn watch(
     Links { orders, status, .. }: Links<'_>,
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
-    // What a rail is told that can be told anything.
-    let mut told = profile.rail.as_ref().filter(|rail| rail.part.is_settable()).map(|rail| rail.volts);
+    let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
         let sample = board.sample(true).await;
         status.sample(index, &sample);
@@ -530,11 +529,9 @@ async fn watch(
         tokio::pin!(pause);
         loop {
             let volts = orders.volts(index);
-            if let Some(told) = &mut told
-                && volts != *told
-            {
+            if orders.may_change(index) && volts != told {
                 board.set_volts(volts).await?;
-                *told = volts;
+                told = volts;
                 rail_is(index, volts, orders, status);
                 info!(target: "adit_hardware", board = index, volts, "rail");
                 sleep(BETWEEN_VOLTAGES).await;

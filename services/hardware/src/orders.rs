@@ -280,6 +280,11 @@ impl Orders {
         (wanted, throttle)
     }
 
+    /// The rail of `board` can be told another voltage while it is on.
+    pub(crate) fn may_change(&self, board: u8) -> bool {
+        self.limits.rails[usize::from(board)].is_some()
+    }
+
     /// What the rail of `board` shall be told now. A fall in voltage comes after the fall in frequency that allows it.
     pub(crate) fn volts(&self, board: u8) -> f64 {
         let state = self.state();

@@ -15,7 +15,7 @@ const NODES: &str = "/dev";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     /// Its folder in sysfs: which socket it is in.
-    place: PathBuf,
+    pub(super) place: PathBuf,
     /// Interface numbers and names of its serial ports, in order.
     ports: Vec<(u8, String)>,
 }

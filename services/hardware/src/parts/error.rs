@@ -18,6 +18,8 @@ pub(crate) enum BoardError {
     StillOn { volts: f64 },
     #[error("board says that it is a {found}, the profile is for {wanted}")]
     OtherBoard { found: String, wanted: String },
+    #[error("its USB device has no serial port for the chain")]
+    NoChainPort,
     /// The profile names it, this driver has nothing for it.
     #[error("{0} is not driven yet")]
     Undriven(&'static str),
