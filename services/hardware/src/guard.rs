@@ -242,6 +242,7 @@ mod tests {
             guard.rule(Duration::from_secs(seconds), BOARD, sample).stage
         };
         let off = Sample { rail_volts: Some(0.0), ..good() };
+        see(0, BOARD, Reading::Plugged(true));
         assert_eq!((rule(1, &off), rule(2, &off)), (Stage::ChainOff, Stage::Run));
         see(2, BOARD, Reading::Power(true));
         let high = Sample { rail_volts: Some(1.3), ..good() };
