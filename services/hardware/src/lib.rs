@@ -9,6 +9,7 @@ mod board;
 mod bus;
 mod chain;
 mod doors;
+mod guard;
 mod machine;
 mod notify;
 mod orders;
@@ -30,7 +31,8 @@ use tokio::{sync::mpsc, time::timeout};
 
 use bus::Claim;
 pub use doors::Doors;
-use machine::Machine;
+use guard::Guard;
+use machine::{Links, Machine};
 use orders::{Limits, Orders};
 use profile::Profile;
 use status::Status;
@@ -45,7 +47,7 @@ const HOLDERS: usize = 4;
 pub fn refusals(profile: &Profile) -> Vec<String> {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
     let orders = Orders::new(Limits::of(profile));
-    Machine::new(profile, &path, &orders, &status, Claim::Alone).refusals()
+    Machine::new(profile, Links { path: &path, orders: &orders, status: &status }, Claim::Alone).refusals()
 }
 
 /// Drives the machine until `stop`, then brings it into its safe state.
@@ -55,16 +57,18 @@ pub fn refusals(profile: &Profile) -> Vec<String> {
 pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
+    let guard = Guard::new(profile, &path).context("limits")?;
     let orders = Arc::new(Orders::new(Limits::of(profile)));
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
-    let mut machine = Machine::new(profile, &path, &orders, &status, Claim::Alone);
+    let links = Links { path: &path, orders: &orders, status: &status };
+    let mut machine = Machine::new(profile, links, Claim::Alone);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),
         ended = &mut doors => ended.map_err(Error::new).and_then(|served| Ok(served?)).context("doors"),
-        never = machine.run() => match never {},
+        never = machine.run(&guard) => match never {},
         () = path.serve(&mut holders) => Ok(()),
         () = notify::watchdog() => Ok(()),
     };

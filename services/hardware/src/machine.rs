@@ -24,11 +24,14 @@ pub(crate) use self::refusal::Refusal;
 use crate::{
     board::{self, Board, SafeState},
     bus::{Buses, Claim, Output},
-    chain, notify,
+    chain,
+    guard::Guard,
+    notify,
     orders::Orders,
     parts::BoardError,
-    power::{Fault, Judge},
+    power::Fault,
     profile::{BoardProfile, Profile},
+    safety::{self, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -36,10 +39,22 @@ use crate::{
 
 /// A board that ran for so long starts over with the shortest pause after its next fault.
 const WAS_STABLE: Duration = Duration::from_secs(300);
-/// A board that is not plugged in is looked for this often.
-const LOOK_FOR: Duration = Duration::from_secs(1);
+/// What a throttled chain is slowed down to: as far as its profile goes.
+const LOWEST: adit_asic::KiloHertz = adit_asic::KiloHertz(0);
+/// Readings that prove parts before power follow each other like this.
+const LOOK: Duration = Duration::from_millis(50);
 /// However often another voltage is asked for, the regulator is not told more often than this.
 const BETWEEN_VOLTAGES: Duration = Duration::from_millis(50);
+/// A board that is not plugged in is looked for this often.
+const LOOK_FOR: Duration = Duration::from_secs(1);
+
+/// Where works come from, what is asked for, and where what happens is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Links<'a> {
+    pub(crate) path: &'a WorkPath,
+    pub(crate) orders: &'a Orders,
+    pub(crate) status: &'a Status,
+}
 
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
@@ -59,9 +74,7 @@ struct Slot<'a> {
     index: u8,
     machine: &'a Profile,
     profile: &'a BoardProfile,
-    path: &'a WorkPath,
-    orders: &'a Orders,
-    status: &'a Status,
+    links: Links<'a>,
     buses: Buses,
     board: Board,
     refusal: Refusal,
@@ -89,13 +102,7 @@ impl Pauses {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(
-        profile: &'a Profile,
-        path: &'a WorkPath,
-        orders: &'a Orders,
-        status: &'a Status,
-        claim: Claim,
-    ) -> Self {
+    pub(crate) fn new(profile: &'a Profile, links: Links<'a>, claim: Claim) -> Self {
         let buses = Buses::new(profile, claim);
         let shared = Shared::new(profile, &buses);
         let slot = |(index, board): (usize, &'a BoardProfile)| {
@@ -104,9 +111,7 @@ impl<'a> Machine<'a> {
                 index: index as u8,
                 machine: profile,
                 profile: board,
-                path,
-                orders,
-                status,
+                links,
                 refusal: Refusal::of_board(profile, index, &own),
                 buses: buses.clone(),
                 board: own,
@@ -116,9 +121,9 @@ impl<'a> Machine<'a> {
         };
         Self {
             profile,
-            orders,
+            orders: links.orders,
             lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
-            status,
+            status: links.status,
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
@@ -135,10 +140,11 @@ impl<'a> Machine<'a> {
     }
 
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
-    pub(crate) async fn run(&mut self) -> Infallible {
+    pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
         let common = Common::new(self.boards.len());
         let refusal = &self.refusal;
-        let slots = self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, refusal)) });
+        let slots =
+            self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, guard, refusal)) });
         let mut lives: Vec<Life<'_>> = slots.collect();
         let shared = SharedLife {
             profile: self.profile,
@@ -147,9 +153,11 @@ impl<'a> Machine<'a> {
             pauses: &mut self.pauses,
             refusal,
             common: &common,
+            guard,
         };
         lives.push(Box::pin(shared.run()));
         lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        lives.push(Box::pin(clear(self.orders, guard)));
         poll_fn(|context| {
             for life in &mut lives {
                 let Poll::Pending = life.as_mut().poll(context);
@@ -212,6 +220,7 @@ struct SharedLife<'a> {
     pauses: &'a mut Pauses,
     refusal: &'a Refusal,
     common: &'a Common,
+    guard: &'a Guard<'a>,
 }
 
 impl SharedLife<'_> {
@@ -227,6 +236,7 @@ impl SharedLife<'_> {
         loop {
             let began = Instant::now();
             let Err(fault) = self.cycle().await;
+            self.guard.see(Place::Machine, Reading::Power(self.shared.has_no_switch()));
             let mut state = SafeState::default();
             make_shared_safe(self.shared, self.refusal, &mut state).await;
             // Boards go off by themselves as soon as they see this; without a supply they already are.
@@ -249,12 +259,12 @@ impl SharedLife<'_> {
         }
         self.common.ready().await;
         self.shared.wait_for_fall().await?;
-        self.shared.bring_up(self.profile).await?;
+        self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();
         self.common.supply(true);
         tokio::select! {
             biased;
-            fault = watch_shared(self.profile, self.shared, self.status) => fault,
+            fault = watch_shared(self.profile, self.shared, self.guard, self.status) => fault,
             fault = self.common.raised() => Err(fault),
         }
     }
@@ -265,7 +275,9 @@ impl SharedLife<'_> {
         while Instant::now() < end {
             sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
             notify::progress();
-            self.status.machine_sample(&self.shared.sample().await);
+            let sample = self.shared.sample().await;
+            self.status.machine_sample(&sample, false);
+            self.guard.look_at_rest(Place::Machine, &sample);
             if !safe {
                 let mut state = SafeState::default();
                 make_shared_safe(self.shared, self.refusal, &mut state).await;
@@ -290,7 +302,7 @@ impl SharedLife<'_> {
 }
 
 impl Slot<'_> {
-    async fn run(&mut self, common: &Common, machine: &Refusal) -> Infallible {
+    async fn run(&mut self, common: &Common, guard: &Guard<'_>, machine: &Refusal) -> Infallible {
         if !machine.is_none() {
             self.make_safe(machine.hands_off).await;
             common.tried(self.index.into(), &self.safe);
@@ -301,13 +313,20 @@ impl Slot<'_> {
         }
         loop {
             let began = Instant::now();
-            match self.cycle(common).await {
-                Err(Fault::Absent(reason)) => self.wait_for_board(&reason).await,
-                Err(Fault::Shared) => {
-                    self.make_safe(false).await;
-                    self.status.stage(self.index, Stage::Off);
+            let Err(fault) = self.cycle(common, guard).await;
+            guard.see(self.place(), Reading::Power(false));
+            match fault {
+                fault @ Fault::Absent(_) => {
+                    guard.see(self.place(), Reading::Plugged(false));
+                    self.wait_for_board(&fault).await;
                 }
-                Err(fault) => self.give_up(fault, began.elapsed(), common).await,
+                Fault::Shared => {
+                    // Nobody looks at it until the supply is back.
+                    guard.see(self.place(), Reading::Plugged(false));
+                    self.make_safe(false).await;
+                    self.links.status.stage(self.index, Stage::Off);
+                }
+                fault => self.give_up(fault, began.elapsed(), common, guard).await,
             }
         }
     }
@@ -336,7 +355,7 @@ impl Slot<'_> {
     }
 
     /// Once from safe to hashing; ends with the reason why not, or why no longer.
-    async fn cycle(&mut self, common: &Common) -> Result<Infallible, Fault> {
+    async fn cycle(&mut self, common: &Common, guard: &Guard<'_>) -> Result<Infallible, Fault> {
         self.make_safe(false).await;
         common.tried(self.index.into(), &self.safe);
         if self.safe.absent {
@@ -350,7 +369,7 @@ impl Slot<'_> {
         tokio::select! {
             biased;
             () = common.supply_is(false) => Err(Fault::Shared),
-            fault = self.hash() => fault,
+            fault = self.hash(guard) => fault,
         }
     }
 
@@ -362,46 +381,53 @@ impl Slot<'_> {
     }
 
     /// From a board that is off, with a supply that is there.
-    async fn hash(&mut self) -> Result<Infallible, Fault> {
-        let (index, status) = (self.index, self.status);
+    async fn hash(&mut self, guard: &Guard<'_>) -> Result<Infallible, Fault> {
+        let (index, links, place) = (self.index, self.links, self.place());
+        let status = links.status;
+        guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample(false).await;
         status.sample(index, &sample);
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
+        let asked = Instant::now();
+        while !guard.permits(place, &self.board.sample(false).await, asked)? {
+            notify::progress();
+            sleep(LOOK).await;
+        }
         status.stage(index, Stage::Power);
         self.board.power_up().await?;
-        let orders = self.orders;
+        guard.see(place, Reading::Power(true));
         if let Some(rail) = &self.profile.rail {
-            rail_is(index, rail.volts, orders, status);
+            rail_is(index, rail.volts, links.orders, status);
         }
         let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::NoChainPort)?;
-        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, self.path, orders, status));
+        let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, self.profile, index, &mut self.board, orders, status) => fault,
+            fault = watch(self.machine, self.profile, index, &mut self.board, guard, links) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
         }
     }
 
     /// Off power, said why, and a pause in which the board is kept safe.
-    async fn give_up(&mut self, fault: Fault, ran: Duration, common: &Common) {
+    async fn give_up(&mut self, fault: Fault, ran: Duration, common: &Common, guard: &Guard<'_>) {
         self.make_safe(false).await;
         let safe = self.safe.reached();
         let reason = self.named(reason(&fault, &self.safe));
         let pause = self.pauses.after(ran, self.machine);
         say(&reason, pause, safe, self.name());
-        self.status.fault(self.index, &fault, &reason);
+        self.links.status.fault(self.index, &fault, &reason);
         if !self.board.has_rail() && (fault.needs_power_off() || !safe) {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
         }
-        self.stay_safe(pause, safe).await;
+        self.stay_safe(pause, safe, guard).await;
     }
 
     /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
+    async fn stay_safe(&mut self, pause: Duration, mut safe: bool, guard: &Guard<'_>) {
         let end = Instant::now() + pause;
         let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
         while Instant::now() < end {
@@ -409,7 +435,8 @@ impl Slot<'_> {
             notify::progress();
             let sample = self.board.sample(false).await;
             safe &= self.board.is_off(&sample);
-            self.status.sample(self.index, &sample);
+            guard.look_at_rest(self.place(), &sample);
+            self.links.status.sample(self.index, &sample);
             if !safe {
                 self.make_safe(false).await;
                 if self.safe.absent {
@@ -424,10 +451,10 @@ impl Slot<'_> {
     }
 
     /// Until somebody plugs it in.
-    async fn wait_for_board(&mut self, reason: &str) {
-        let reason = self.named(reason.to_owned());
+    async fn wait_for_board(&mut self, fault: &Fault) {
+        let reason = self.named(fault.to_string());
         warn!(target: "adit_hardware", reason = %reason, "no board");
-        self.status.absent(self.index, &reason);
+        self.links.status.absent(self.index, &reason);
         loop {
             sleep(LOOK_FOR).await;
             notify::progress();
@@ -443,13 +470,17 @@ impl Slot<'_> {
     async fn refuse(&mut self, common: &Common) -> Infallible {
         let reason = self.named(self.refusal.text());
         error!(target: "adit_hardware", reason = %reason, "fault");
-        self.status.refused(self.index, &reason);
+        self.links.status.refused(self.index, &reason);
         loop {
             self.make_safe(false).await;
             // It cannot be reached completely, and nobody needs to wait for it.
             common.tried(self.index.into(), &SafeState { absent: true, ..Default::default() });
             sleep(Duration::from_millis(self.machine.safety.retry_max_ms.into())).await;
         }
+    }
+
+    fn place(&self) -> Place {
+        Place::Board(self.index.into())
     }
 
     /// The board's name where there are several.
@@ -488,17 +519,16 @@ async fn watch(
     profile: &BoardProfile,
     index: u8,
     board: &mut Board,
-    orders: &Orders,
-    status: &Status,
+    guard: &Guard<'_>,
+    Links { orders, status, .. }: Links<'_>,
 ) -> Result<Infallible, Fault> {
-    let began = Instant::now();
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
-    let mut judge = Judge::of_board(machine, profile);
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
         let sample = board.sample(true).await;
         status.sample(index, &sample);
-        judge.look(&sample, began.elapsed().as_millis() as u64)?;
+        let ruling = guard.look(Place::Board(index.into()), &sample)?;
+        orders.throttle(index, (ruling.stage == safety::Stage::Throttle).then_some(LOWEST));
         let pause = sleep(interval);
         tokio::pin!(pause);
         loop {
@@ -523,6 +553,15 @@ fn rail_is(board: u8, volts: f64, orders: &Orders, status: &Status) {
     status.board(board, |board| board.target_volts = volts);
 }
 
+/// What a person has seen to is forgotten, as far as it is away; whoever waits for that tries again by itself.
+async fn clear(orders: &Orders, guard: &Guard<'_>) -> Infallible {
+    loop {
+        orders.cleared().await;
+        let all = guard.clear();
+        info!(target: "adit_hardware", all, "faults cleared by a person");
+    }
+}
+
 /// The lights on while somebody looks for this machine.
 async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
     loop {
@@ -536,15 +575,20 @@ async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
 }
 
 /// Looks at what is shared until something is wrong with it.
-async fn watch_shared(profile: &Profile, shared: &mut Shared, status: &Status) -> Result<Infallible, Fault> {
-    let began = Instant::now();
+async fn watch_shared(
+    profile: &Profile,
+    shared: &mut Shared,
+    guard: &Guard<'_>,
+    status: &Status,
+) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
-    let mut judge = Judge::of_shared(profile);
     loop {
-        shared.keep_alive().await?;
+        if shared.keep_alive().await? {
+            guard.psu_answered(true);
+        }
         let sample = shared.sample().await;
-        status.machine_sample(&sample);
-        judge.look(&sample, began.elapsed().as_millis() as u64)?;
+        status.machine_sample(&sample, true);
+        guard.look(Place::Machine, &sample)?;
         notify::progress();
         sleep(interval).await;
     }

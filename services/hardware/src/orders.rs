@@ -9,7 +9,7 @@ use adit_asic::{Chip, KiloHertz, OutOfRange};
 use adit_bus::hardware::Targets;
 use tokio::sync::Notify;
 
-use crate::profile::{Profile, Rail, RailPart, keys_overlap};
+use crate::profile::{Profile, Rail, keys_overlap};
 
 /// Why an order is not taken. The text goes to whoever gave it.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -69,7 +69,7 @@ impl Limits {
         });
         let rails = profile.board.iter().map(|board| {
             let Rail { volts, min_volts, max_volts, ref part, .. } = *board.rail.as_ref()?;
-            matches!(part, RailPart::Tps546d24a(_)).then_some(RailLimits { volts, min_volts, max_volts })
+            part.is_settable().then_some(RailLimits { volts, min_volts, max_volts })
         });
         // A line that nobody is sure of may be another one's.
         let disputed = profile.unconfirmed.iter().any(|key| keys_overlap(key, "led"));
@@ -213,7 +213,6 @@ impl Orders {
     }
 
     /// Safety: the chain's clock goes down to `most` at once, and stays at or below it until the next call. Less than the profile's lowest clock means that one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "safety's stages call it"))]
     pub(crate) fn throttle(&self, chain: u8, most: Option<KiloHertz>) {
         let Ok(own) = self.limits_of(chain) else { return };
         let lowest = KiloHertz::from_mhz(own.min_mhz);
@@ -247,7 +246,6 @@ impl Orders {
     }
 
     /// Waits until a person has seen to the faults that need it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the safety core's loop waits here"))]
     pub(crate) async fn cleared(&self) {
         self.clear.notified().await;
     }

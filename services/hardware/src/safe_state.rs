@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     bus::Claim,
-    machine::Machine,
+    machine::{Links, Machine},
     orders::{Limits, Orders},
     profile::Profile,
     status::Status,
@@ -40,7 +40,8 @@ pub fn exit_code(state: &SafeState) -> u8 {
 pub async fn run(profile: &Profile) -> SafeState {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
     let orders = Orders::new(Limits::of(profile));
-    let mut machine = Machine::new(profile, &path, &orders, &status, Claim::Insist);
+    let links = Links { path: &path, orders: &orders, status: &status };
+    let mut machine = Machine::new(profile, links, Claim::Insist);
     let broken_off = timeout(PATIENCE, machine.make_safe()).await.is_err();
     let mut state = machine.safe();
     if broken_off {

@@ -1,16 +1,23 @@
 //! What all boards share: the PSU, fans and sensors of the machine. A fault here takes all boards off.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use adit_peripherals::Duty;
+use tokio::time::sleep;
 
 use crate::{
     board::{self, SafeState},
     bus::Buses,
+    guard::Guard,
+    notify,
     parts::{BoardError, Fan, Psu, Sensor},
     power::{Fault, Sample},
     profile::Profile,
+    safety::{Place, Reading},
 };
+
+/// Readings that prove parts before power follow each other like this.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -68,7 +75,7 @@ impl Shared {
     }
 
     /// Fans turning, sensors cool, supply on.
-    pub(crate) async fn bring_up(&mut self, profile: &Profile) -> Result<(), Fault> {
+    pub(crate) async fn bring_up(&mut self, profile: &Profile, guard: &Guard<'_>) -> Result<(), Fault> {
         for fan in &mut self.fans {
             fan.prepare().await?;
             fan.drive(Duty::FULL).await?;
@@ -81,8 +88,19 @@ impl Shared {
         board::is_cool(&self.sensors, &sample, profile)?;
         if let Some(psu) = &mut self.psu {
             psu.prepare().await?;
-            psu.switch_on().await?;
+            guard.psu_answered(false);
+            psu.heartbeat().await?;
+            guard.psu_answered(false);
             self.beat = Instant::now();
+        }
+        let asked = Instant::now();
+        while !guard.permits(Place::Machine, &self.sample().await, asked)? {
+            notify::progress();
+            sleep(LOOK).await;
+        }
+        if let Some(psu) = &mut self.psu {
+            psu.switch_on().await?;
+            guard.see(Place::Machine, Reading::Power(true));
         }
         Ok(())
     }
@@ -102,14 +120,20 @@ impl Shared {
         Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, sensors })
     }
 
-    /// Lets the supply hear from us when it is time. One that did not take it is told again at the next look.
-    pub(crate) async fn keep_alive(&mut self) -> Result<(), BoardError> {
+    /// There is no supply that could be switched.
+    pub(crate) fn has_no_switch(&self) -> bool {
+        self.psu.is_none()
+    }
+
+    /// Lets the supply hear from us when it is time; true when it has answered. One that did not take it is told again at the next look.
+    pub(crate) async fn keep_alive(&mut self) -> Result<bool, BoardError> {
         if let Some(psu) = &mut self.psu
             && self.beat.elapsed() >= psu.heartbeat
         {
             psu.heartbeat().await?;
             self.beat = Instant::now();
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 }

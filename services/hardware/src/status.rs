@@ -19,7 +19,7 @@ use crate::{
     profile::Profile,
 };
 
-/// Where the machine is on its way from off to hashing.
+/// Where a board is on its way from off to hashing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
     Off,
@@ -43,6 +43,9 @@ impl Stage {
     }
 }
 
+const FAULT: &str = "fault";
+const ABSENT: &str = "absent";
+
 /// All that the status door tells.
 #[derive(Debug)]
 pub(crate) struct Told {
@@ -51,7 +54,7 @@ pub(crate) struct Told {
     pub(crate) chips: Vec<Vec<ChipStatus>>,
 }
 
-/// Shared by the machine, its chains and the status door. The lock is held for a few assignments only.
+/// Shared by the machine, its boards, their chains and the status door. The lock is held for a few assignments only.
 #[derive(Debug)]
 pub(crate) struct Status {
     shared: Arc<Mutex<Told>>,
@@ -204,16 +207,22 @@ impl Status {
     }
 
     /// The last look at what boards share.
-    pub(crate) fn machine_sample(&self, sample: &Sample) {
+    pub(crate) fn machine_sample(&self, sample: &Sample, on: bool) {
         self.update(|Told { machine: status, .. }| {
-            self.parts.look(sample, true, status);
+            self.parts.look(sample, on, status);
             if let Some(psu) = &mut status.psu {
                 psu.volts = known(sample.rail_volts);
+                let state = match sample.rail_volts {
+                    None => "lost",
+                    Some(_) if on => "on",
+                    Some(_) => "off",
+                };
+                set(&mut psu.state, state);
             }
         });
     }
 
-    /// The machine is where its slowest board is, of those that nothing is wrong with.
+    /// The machine is where the board that is furthest back is, of those that nothing is wrong with.
     fn show(&self) {
         let boards = self.boards.borrow();
         let machine = self.machine.borrow();
@@ -221,7 +230,7 @@ impl Status {
         let on_its_way = boards.iter().map(|board| board.stage).filter(|stage| *stage > Stage::Off).min();
         let stage = match well.min().or(on_its_way) {
             Some(stage) if machine.reason.is_empty() => stage.name(),
-            _ => "fault",
+            _ => FAULT,
         };
         let wrongs = || std::iter::once(&*machine).chain(boards.iter().map(|board| &board.wrong));
         let fault = wrongs().map(|wrong| wrong.reason.as_str()).find(|reason| !reason.is_empty());
@@ -235,12 +244,12 @@ impl Status {
                 set(
                     &mut shown.state,
                     match place {
-                        Place { absent: true, .. } => "absent",
+                        Place { absent: true, .. } => ABSENT,
                         // On its way again, with the reason of the last time.
                         Place { stage, wrong, .. } if wrong.reason.is_empty() || *stage > Stage::Off => {
                             stage.name()
                         }
-                        _ => "fault",
+                        _ => FAULT,
                     },
                 );
             }
@@ -249,7 +258,7 @@ impl Status {
             changed
         });
         if changed {
-            let text = if stage == "fault" { format!("fault: {fault}") } else { stage.into() };
+            let text = if stage == FAULT { format!("fault: {fault}") } else { stage.into() };
             crate::notify::status(&text);
         }
     }

@@ -11,6 +11,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     task::Poll,
+    time::Instant,
 };
 
 use adit_sys::seqpacket;
@@ -63,6 +64,7 @@ pub(crate) struct WorkPath {
     changed: Vec<Notify>,
     counters: Cell<Counters>,
     warned: Cell<bool>,
+    heard: Cell<Option<Instant>>,
 }
 
 impl WorkPath {
@@ -75,6 +77,7 @@ impl WorkPath {
             changed: (0..chains).map(|_| Notify::new()).collect(),
             counters: Cell::default(),
             warned: Cell::default(),
+            heard: Cell::default(),
         }
     }
 
@@ -97,6 +100,11 @@ impl WorkPath {
     pub(crate) fn next(&self, chain: u8) -> Option<(Epoch, Work)> {
         let state = self.state.borrow();
         state.next(chain).map(|work| (state.epoch(), work))
+    }
+
+    /// When the last valid frame came, whoever held the path: the control loop's last sign of life.
+    pub(crate) fn heard(&self) -> Option<Instant> {
+        self.heard.get()
     }
 
     /// What the chain is to search for now; works of other epochs are stale.
@@ -234,6 +242,7 @@ impl WorkPath {
             Ok(frame) => frame,
             Err(error) => return self.refuse(&error),
         };
+        self.heard.set(Some(Instant::now()));
         let verdict = self.state.borrow_mut().take(frame);
         match verdict {
             Verdict::Queued(chain) => self.changed[usize::from(chain)].notify_one(),

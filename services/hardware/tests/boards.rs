@@ -83,12 +83,16 @@ impl Rack {
 async fn a_fault_of_one_board_leaves_the_others_hashing() {
     let rack = Rack::new(3);
     let _driver = rack.bench.drive();
+    rack.bench.alive().await;
     rack.hashing(&[0, 1, 2]).await;
     rack.bench.until_status("hashing", |status| status.stage == "hashing" && status.fault.is_empty()).await;
     rack.board(1).fault(Fault::FanStopped(true));
     rack.until("board 1 off", || rack.is_safe(1)).await;
     let status = rack.bench.until_status("fault", |status| !status.fault.is_empty()).await;
-    assert!(status.fault.starts_with("bitaxe-1: fan at ") && status.stage == "hashing", "{status:#?}");
+    assert!(
+        status.fault.starts_with("bitaxe-1: fan: fan stopped") && status.stage == "hashing",
+        "{status:#?}"
+    );
     // For several of its retries.
     for _ in 0..100 {
         for index in [0, 2] {
@@ -107,6 +111,7 @@ async fn a_board_that_comes_later_is_found_and_one_that_goes_is_dropped_without_
     let mut rack = Rack::new(2);
     rack.unplug(1);
     let _driver = rack.bench.drive();
+    rack.bench.alive().await;
     rack.hashing(&[0]).await;
     let absent = |status: &HardwareStatus| status.stage == "hashing" && !status.fault.is_empty();
     let status = rack.bench.until_status("absent", absent).await;
@@ -129,6 +134,7 @@ async fn a_board_that_comes_later_is_found_and_one_that_goes_is_dropped_without_
 async fn the_end_of_the_driver_and_the_one_shot_make_every_board_safe() {
     let mut rack = Rack::new(3);
     let driver = rack.bench.drive();
+    rack.bench.alive().await;
     rack.hashing(&[0, 1, 2]).await;
     driver.stop().unwrap();
     assert!((0..3).all(|index| rack.is_safe(index)));

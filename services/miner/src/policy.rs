@@ -19,6 +19,9 @@ use crate::{
 /// Chips go on with old work for this long after the pool was lost: it reconnects sooner, mostly, and power stays even.
 pub const IDLE_AFTER: Duration = Duration::from_secs(10);
 
+/// The driver hears from a miner that lives this often, whether there is work or not. It slows chips down after 5 s of silence (`docs/safety.md`), so that one late sign does not matter.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
+
 /// Counters since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -47,6 +50,8 @@ pub struct Policy {
     best_difficulty: f64,
     /// When the pool was lost, until a job comes.
     lost: Option<Duration>,
+    /// When the last sign of life went out.
+    signed: Option<Duration>,
 }
 
 impl Policy {
@@ -133,6 +138,10 @@ impl Policy {
     pub fn tick(&mut self, now: Duration, send: &mut impl FnMut(&ToHardware)) {
         if self.lost.is_some_and(|lost| now >= lost + IDLE_AFTER) {
             self.source.idle(send);
+        }
+        if self.signed.is_none_or(|signed| now >= signed + SIGN_OF_LIFE) {
+            self.signed = Some(now);
+            self.source.sign_of_life(send);
         }
     }
 

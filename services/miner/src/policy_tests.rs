@@ -149,3 +149,18 @@ fn a_share_of_the_present_connection_is_submitted() {
     policy.frame(FromHardware::Nonce(nonce), now, &mut |_| {}, &mut |_| submitted += 1);
     assert_eq!((submitted, policy.counters().stale), (1, 0));
 }
+
+#[test]
+fn a_miner_without_a_pool_says_every_two_seconds_that_it_lives() {
+    let mut policy = Policy::default();
+    let mut sent = Vec::new();
+    let mut send = |frame: &ToHardware| sent.push(*frame);
+    policy.tick(Duration::from_secs(1), &mut send);
+    policy.frame(FromHardware::Hello { chains: 1, queue: 2 }, Duration::from_secs(1), &mut send, &mut |_| {});
+    (2..=100).for_each(|second| policy.tick(Duration::from_secs(second), &mut send));
+    assert_eq!(sent, [ToHardware::Idle { generation: 0 }; 49]);
+    sent.clear();
+    policy.path_lost();
+    policy.tick(Duration::from_secs(200), &mut |frame| sent.push(*frame));
+    assert!(sent.is_empty(), "nobody is there to hear it");
+}

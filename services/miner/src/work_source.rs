@@ -176,6 +176,13 @@ impl WorkSource {
         }
     }
 
+    /// Says that the miner is there; an Idle of no newer generation changes nothing.
+    pub fn sign_of_life(&self, send: &mut impl FnMut(&ToHardware)) {
+        if !self.chains.is_empty() {
+            send(&ToHardware::Idle { generation: 0 });
+        }
+    }
+
     /// The driver takes works of `generation` up to `sequence` on `chain`. Grants for other generations and chains mean nothing.
     pub fn credit(&mut self, chain: u8, generation: u32, sequence: u32, send: &mut impl FnMut(&ToHardware)) {
         let current = self.running && generation == self.generation;

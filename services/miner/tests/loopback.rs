@@ -312,6 +312,8 @@ async fn without_a_pool_for_long_the_chips_idle() {
     sleep(Duration::from_secs(2)).await;
     assert!(driver.told.lock().unwrap().idle.is_empty(), "not at once");
     until("idle", async || driver.told.lock().unwrap().idle == [2]).await;
+    let signs = driver.told.lock().unwrap().signs;
+    assert!(signs >= 3, "{signs} signs of life in more than ten seconds");
     unit.stop().await;
 }
 

@@ -1,7 +1,9 @@
 //! A farm machine as a whole: three boards of 126 chips, one supply, four fans for all, on the simulator's buses, lines and serial ports.
 
 use std::{
+    convert::Infallible,
     future::Future,
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
@@ -10,10 +12,14 @@ use adit_simulator::{
     Endpoint, Event, Fault as Broken, Handle, MachineConfig, MachineModel, S19J_PRO, S19J_PRO_PIC, Simulator,
     State,
 };
+use adit_sys::seqpacket;
+use adit_work::frame::ToHardware;
+use tokio::sync::mpsc;
 
-use super::Machine;
+use super::{Links, Machine};
 use crate::{
     bus::{Claim, simulated},
+    guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
     safe_state,
@@ -24,6 +30,14 @@ use crate::{
 const SHIPPED: &str = include_str!("../../../../overlay/etc/adit/machines/bench-s19j-pro.toml");
 /// Two cores that also build need their time for 378 chips.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A miner that has no work, and says that it is there.
+async fn alive(miner: &OwnedFd) -> Infallible {
+    loop {
+        seqpacket::send(miner, ToHardware::Idle { generation: 0 }.encode().as_bytes()).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
 
 struct Farm {
     _folder: tempfile::TempDir,
@@ -84,11 +98,18 @@ impl Farm {
 
     /// Drives the machine while `story` goes on, then makes it safe.
     async fn run(&self, story: impl Future<Output = ()>) {
-        let mut machine = Machine::new(&self.profile, &self.path, &self.orders, &self.status, Claim::Alone);
+        let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
+        let guard = Guard::new(&self.profile, &self.path).unwrap();
+        let mut machine = Machine::new(&self.profile, links, Claim::Alone);
+        let (sender, mut holders) = mpsc::channel(1);
+        let (ours, miner) = seqpacket::pair().unwrap();
+        sender.try_send(ours).unwrap();
         tokio::select! {
             biased;
             () = story => {}
-            never = machine.run() => match never {},
+            never = machine.run(&guard) => match never {},
+            () = self.path.serve(&mut holders) => unreachable!("it never ends"),
+            never = alive(&miner) => match never {},
         }
         machine.make_safe().await;
         assert!(machine.safe().reached(), "{:?}", machine.safe());
@@ -193,7 +214,7 @@ async fn a_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
         farm.until("resets", |truth| truth.boards.iter().all(|board| board.reset)).await;
         eprintln!("all off {} ms after the fans stopped", took.as_millis());
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.starts_with("fan-1 at "), "{}", status.fault);
+        assert!(status.fault.starts_with("fan-1: fan stopped ("), "{}", status.fault);
         assert_eq!(status.faults[0].stage, "all off");
         farm.handle.fault(Broken::FanStopped(false));
         farm.hashing(&[0, 1, 2]).await;
@@ -210,7 +231,7 @@ async fn heat_on_a_board_that_only_the_supply_can_cut_takes_all_off() {
         farm.handle.fault(Broken::Temperature(70.0));
         farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.contains("board at ") && status.fault.contains("hb"), "{}", status.fault);
+        assert!(status.fault.contains("board hot (") && status.fault.contains("hb"), "{}", status.fault);
     })
     .await;
 }

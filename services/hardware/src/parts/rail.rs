@@ -128,6 +128,15 @@ impl Rail {
         Ok(())
     }
 
+    /// Another voltage for a rail that is on. The caller has held it against the profile's limits, and the regulator holds it against them again.
+    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
+        match &mut self.regulator {
+            Regulator::Tps546d24a(bus, part) => Ok(part.set_volts(bus, volts).await?),
+            Regulator::Dspic33(..) => Err(BoardError::Undriven("dspic33's voltage")),
+            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
+        }
+    }
+
     /// As measured.
     pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {
         match &mut self.regulator {
@@ -147,15 +156,6 @@ impl Rail {
         match &mut self.regulator {
             Regulator::Tps546d24a(bus, part) => Ok(Some(part.amperes(bus).await?)),
             Regulator::Dspic33(..) | Regulator::Undriven(_) => Ok(None),
-        }
-    }
-
-    /// Another output voltage, read back.
-    pub(crate) async fn set_volts(&mut self, volts: f64) -> Result<(), BoardError> {
-        match &mut self.regulator {
-            Regulator::Tps546d24a(bus, part) => Ok(part.set_volts(bus, volts).await?),
-            Regulator::Dspic33(..) => Err(BoardError::Undriven("another voltage of a dspic33")),
-            Regulator::Undriven(part) => Err(BoardError::Undriven(part)),
         }
     }
 

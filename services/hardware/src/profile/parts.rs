@@ -395,6 +395,11 @@ impl PsuPart {
 }
 
 impl RailPart {
+    /// It can be told another voltage while it is on.
+    pub(crate) fn is_settable(&self) -> bool {
+        matches!(self, Self::Tps546d24a(_))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Tps546d24a(_) => "tps546d24a",

@@ -102,7 +102,7 @@ pub const TABLE: [Rule; 23] = [
     row(Hazard::IntakeWarm,       "intake warm",           [s(2),   NEVER,    NEVER],   30, Itself),
     row(Hazard::IntakeHot,        "intake hot",            [NEVER,  NEVER,    s(0)],    10, Itself),
     row(Hazard::SensorLost,       "sensor lost",           [NEVER,  s(1),     NEVER],   10, Itself),
-    row(Hazard::SensorAbsurd,     "sensor absurd",         [NEVER,  s(1),     NEVER],   30, Itself),
+    row(Hazard::SensorAbsurd,     "sensor absurd",         [NEVER,  s(1),     NEVER],   10, Itself),
     row(Hazard::SensorFrozen,     "sensor frozen",         [s(0),   s(60),    NEVER],   10, Person),
     row(Hazard::FanSlow,          "fan slow",              [s(10),  NEVER,    NEVER],   30, Itself),
     row(Hazard::FanStopped,       "fan stopped",           [s(1),   NEVER,    NEVER],   10, Itself),

@@ -77,7 +77,7 @@ pub enum Supply {
     Own,
     /// Its own switch behind the machine's PSU.
     Switched,
-    /// The PSU alone: whoever cuts this board cuts all.
+    /// The PSU alone: whoever cuts this board cuts all. Holding its reset is enough only while it waits.
     Common,
 }
 
@@ -236,12 +236,6 @@ impl Limits {
             refuse(&board.name, !board.parts.sensors.iter().any(heat), "no sensor tells how hot it is")?;
             let fans = board.parts.fans.len() + self.shared.fans.len();
             refuse(&board.name, self.cooling == Cooling::Air && fans == 0, "no fan cools it")?;
-            let apart = board.parts.reads().any(|reads| reads == Reads::WithPsu);
-            refuse(
-                &board.name,
-                board.supply == Supply::Common && apart,
-                "what reads with the PSU reads with the board",
-            )?;
             refuse(
                 &board.name,
                 board.supply != Supply::Own && self.psu.is_none(),
@@ -253,10 +247,6 @@ impl Limits {
 }
 
 impl Parts {
-    fn reads(&self) -> impl Iterator<Item = Reads> {
-        self.sensors.iter().map(|sensor| sensor.reads).chain(self.rails.iter().map(|rail| rail.reads))
-    }
-
     fn check(&self, place: &str) -> Result<(), Wrong> {
         let of = |part: &str| format!("{place}: {part}");
         for sensor in &self.sensors {

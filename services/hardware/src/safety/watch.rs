@@ -7,6 +7,7 @@ use std::fmt;
 use super::{
     Time,
     hazard::{Clears, Hazard, Rule, Rules, Stage},
+    limits::Reads,
     zone::Around,
 };
 
@@ -27,7 +28,11 @@ impl fmt::Display for Evidence {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Measured { value, limit, unit } => {
-                let digits = if *unit == "rpm" { 0 } else { 1 + 2 * usize::from(*unit == "V") };
+                let digits = match *unit {
+                    "rpm" | "fans" => 0,
+                    "V" => 3,
+                    _ => 1,
+                };
                 write!(formatter, "{value:.digits$} {unit}, limit {limit:.digits$}")
             }
             Self::Nothing => formatter.write_str("no reading"),
@@ -168,16 +173,31 @@ pub(super) struct Watched<D> {
     seen: Time,
     /// Needs no proof before power.
     trusted: bool,
+    /// Can be read only while the PSU's output is on.
+    needs_psu: bool,
     watches: Vec<Watch>,
 }
 
 impl<D: Detector> Watched<D> {
     pub(super) fn new(name: impl Into<String>, now: Time, stale: Time, detector: D) -> Self {
-        Self { name: name.into(), detector, stale, seen: now, trusted: false, watches: Vec::new() }
+        Self {
+            name: name.into(),
+            detector,
+            stale,
+            seen: now,
+            trusted: false,
+            needs_psu: false,
+            watches: Vec::new(),
+        }
     }
 
     pub(super) fn trusted_if(self, trusted: bool) -> Self {
         Self { trusted, ..self }
+    }
+
+    /// When it can be read: what only power shows cannot be proven before.
+    pub(super) fn read(self, reads: Reads) -> Self {
+        Self { trusted: reads == Reads::WithBoard, needs_psu: reads == Reads::WithPsu, ..self }
     }
 
     pub(super) fn detector(&self) -> &D {
@@ -210,6 +230,7 @@ pub(super) trait Part {
     fn watches(&self) -> &[Watch];
     fn watches_mut(&mut self) -> &mut [Watch];
     fn is_proven(&self) -> bool;
+    fn needs_psu(&self) -> bool;
     /// Time has passed: a reading that did not come is one that could not be had.
     fn tick(&mut self, now: Time, around: &Around, rules: &Rules);
 
@@ -242,6 +263,10 @@ impl<D: Detector> Part for Watched<D> {
 
     fn is_proven(&self) -> bool {
         self.trusted || (!self.watches.is_empty() && self.watches.iter().all(Watch::proven))
+    }
+
+    fn needs_psu(&self) -> bool {
+        self.needs_psu
     }
 
     fn tick(&mut self, now: Time, around: &Around, rules: &Rules) {

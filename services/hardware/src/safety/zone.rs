@@ -112,7 +112,7 @@ impl Zone {
         let mut zone = Self::new(&board.name, board.supply, &board.parts, limits, now);
         zone.controller = board.controller.as_ref().map(|controller| {
             let answer = Answer { reads: controller.reads, settle: controller.settle };
-            Watched::new(&controller.name, now, limits.stale, answer)
+            Watched::new(&controller.name, now, limits.stale, answer).read(controller.reads)
         });
         // Its verdict stands, so that every look finds it.
         let identity = || Watched::new("EEPROM", now, Time::ZERO, Identify::default());
@@ -137,7 +137,7 @@ impl Zone {
                 .map(|sensor| {
                     let part =
                         Watched::new(&sensor.name, now, limits.stale, Thermometer::new(sensor.clone()));
-                    part.trusted_if(sensor.reads == Reads::WithBoard)
+                    part.read(sensor.reads)
                 })
                 .collect(),
             fans: fans
@@ -148,7 +148,11 @@ impl Zone {
             voltmeters: parts
                 .rails
                 .iter()
-                .map(|rail| Watched::new(&rail.name, now, limits.stale, Voltmeter(rail.clone())))
+                .map(|rail| {
+                    let part = Watched::new(&rail.name, now, limits.stale, Voltmeter(rail.clone()));
+                    // Whether it has fallen is to be seen without power.
+                    part.read(rail.reads).trusted_if(false)
+                })
                 .collect(),
             ammeters: parts
                 .rails
@@ -283,9 +287,14 @@ impl Zone {
         self.latches().map(|(_, _, latch)| latch.stage).max().unwrap_or_default()
     }
 
-    /// The stage of a place that may not have power yet.
+    /// The stage of a place that may not have power yet. A board that only the PSU can cut keeps that off for what can be proven without it; for the rest its reset is held.
     pub(super) fn waiting_stage(&self) -> Stage {
-        self.means(Stage::ChainOff)
+        let dark = || self.parts().any(|part| !part.is_proven() && !part.needs_psu());
+        match self.supply {
+            _ if self.shared => Stage::AllOff,
+            Supply::Common if dark() => Stage::AllOff,
+            _ => Stage::ChainOff,
+        }
     }
 
     /// Why power may not come even though nothing is latched.
@@ -343,10 +352,11 @@ impl Zone {
 
     /// What this place's own fans should do when `hot` says that something behind them is not cool yet after a fault.
     pub(super) fn demand(&self, hot: bool) -> FanDemand {
-        let unproven = || self.fans.iter().any(|fan| !fan.is_proven());
+        // A fan that stands still is to be given what it needs to turn.
+        let asked = |fan: &Watched<Fan>| !fan.is_proven() || fan.latched(Hazard::FanStopped);
         if self.fans.is_empty() || !self.plugged {
             FanDemand::None
-        } else if hot || unproven() {
+        } else if hot || self.fans.iter().any(asked) {
             FanDemand::Full
         } else {
             FanDemand::Normal

@@ -9,6 +9,7 @@ use super::{Stage, Told};
 use crate::{
     power::Fault,
     profile::{Fan, Place, Profile, Sensor},
+    safety::{Clears, Evidence},
 };
 
 /// Fans and sensors of a board, or of the machine: where they begin in the status' lists, and what they are compared with.
@@ -128,31 +129,37 @@ fn sensor(sensor: &Sensor, board: Option<u8>) -> SensorStatus {
     }
 }
 
-/// What took power off; nothing here waits for anybody, the driver tries again by itself.
+/// What took power off. Only what the safety core has latched for a person waits for one; all else the driver tries again by itself.
 pub(super) fn described(fault: &Fault, board: Option<u8>, reason: &str) -> FaultStatus {
     let (cause, part, value, unit) = match fault {
+        Fault::Ruled { cause: Some(cause), .. } => {
+            let (value, unit) = match &cause.evidence {
+                Evidence::Measured { value, unit, .. } => (*value, *unit),
+                _ => (f64::NAN, ""),
+            };
+            (cause.hazard.name(), cause.part.clone(), value, unit)
+        }
+        Fault::Ruled { cause: None, .. } => ("unproven", "board".into(), f64::NAN, ""),
         Fault::Fan { name, rpm, .. } => ("fan stopped", name.clone(), f64::from(*rpm), "rpm"),
-        Fault::Hot { name, celsius, .. } if name == "chip" => ("chip hot", name.clone(), *celsius, "°C"),
-        Fault::Hot { name, celsius, .. } => ("board hot", name.clone(), *celsius, "°C"),
         Fault::StillWarm { celsius, .. } => ("board warm", "board".into(), *celsius, "°C"),
         Fault::SensorLost(what) => ("sensor lost", what.clone(), f64::NAN, ""),
         Fault::Rail { name, volts, max, .. } => {
             (if volts > max { "voltage high" } else { "voltage low" }, name.clone(), *volts, "V")
         }
         Fault::NotSafe(_) => ("rail still on", "rail".into(), f64::NAN, ""),
-        Fault::Silent(_) | Fault::Board(_) => ("controller silent", "controller".into(), f64::NAN, ""),
+        Fault::Board(_) => ("controller silent", "controller".into(), f64::NAN, ""),
         Fault::Chain { chain, .. } => ("chain", format!("chain {chain}"), f64::NAN, ""),
         Fault::OfBoard { board, .. } => ("board without a switch", board.clone(), f64::NAN, ""),
         Fault::Absent(_) | Fault::Shared => ("off with the machine", "machine".into(), f64::NAN, ""),
     };
-    let stage = if board.is_some() { "chain off" } else { "all off" };
-    fault_of(board, cause, part, reason, stage, (value, unit))
+    let needs_clearing =
+        matches!(fault, Fault::Ruled { cause: Some(cause), .. } if cause.clears == Clears::Person);
+    FaultStatus { needs_clearing, ..fault_of(board, cause, part, reason, (value, unit)) }
 }
 
 /// What may not have power: nobody has confirmed how it is wired, or nothing here can drive it.
 pub(super) fn refusal(board: Option<u8>, reason: &str) -> FaultStatus {
-    let stage = if board.is_some() { "chain off" } else { "all off" };
-    fault_of(board, "not to be powered", "profile".into(), reason, stage, (f64::NAN, ""))
+    fault_of(board, "not to be powered", "profile".into(), reason, (f64::NAN, ""))
 }
 
 fn fault_of(
@@ -160,7 +167,6 @@ fn fault_of(
     cause: &str,
     part: String,
     reason: &str,
-    stage: &str,
     (value, unit): (f64, &str),
 ) -> FaultStatus {
     FaultStatus {
@@ -170,7 +176,7 @@ fn fault_of(
         value,
         unit: unit.into(),
         text: reason.into(),
-        stage: stage.into(),
+        stage: if board.is_some() { "chain off" } else { "all off" }.into(),
         since_ms: adit_sys::clock::monotonic_us() / 1000,
         needs_clearing: false,
     }

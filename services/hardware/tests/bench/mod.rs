@@ -151,6 +151,17 @@ impl Bench {
         HardwareControlDoorProxy::new(&connection).await.unwrap()
     }
 
+    /// A miner that has no work, and says every second that it is there, until another one takes the path.
+    pub async fn alive(&self) {
+        let socket = OwnedFd::from(self.control().await.acquire_work().await.unwrap());
+        let sign = ToHardware::Idle { generation: 0 }.encode();
+        tokio::spawn(async move {
+            while seqpacket::send(&socket, sign.as_bytes()).is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+
     pub async fn miner(&self) -> Miner {
         let connection = door::connect(&self.door("hardware.control")).await.unwrap();
         let door = HardwareControlDoorProxy::new(&connection).await.unwrap();

@@ -52,6 +52,8 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
 pub(crate) struct Told {
     pub(crate) works: Vec<Work>,
     pub(crate) idle: Vec<u32>,
+    /// Signs of life.
+    pub(crate) signs: u32,
     pub(crate) acquired: u32,
     /// From now on chips take work and find nothing.
     pub(crate) quiet: bool,
@@ -138,6 +140,8 @@ async fn drive(told: Arc<Mutex<Told>>, path: Arc<Mutex<Option<OwnedFd>>>) {
         let mut packet = [0; MAX_LEN];
         let Ok(length @ 1..) = seqpacket::receive(socket, &mut packet) else { continue };
         match ToHardware::decode(&packet[..length]).unwrap() {
+            // A sign of life.
+            ToHardware::Idle { generation: 0 } => told.lock().unwrap().signs += 1,
             ToHardware::Idle { generation } => told.lock().unwrap().idle.push(generation),
             ToHardware::Work(work) => {
                 let quiet = {

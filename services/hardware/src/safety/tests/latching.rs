@@ -27,6 +27,18 @@ fn a_warm_chip_is_throttled_until_it_is_below_by_the_hysteresis_for_half_a_minut
 }
 
 #[test]
+fn what_falls_below_its_limit_begins_anew_though_it_is_not_well_yet() {
+    let mut bench = Bench::hashing();
+    for _ in 0..5 {
+        bench.set(SWITCHED, Reading::Celsius(CHIP, Some(70.0)));
+        bench.runs(ms(1500));
+        bench.set(SWITCHED, Reading::Celsius(CHIP, Some(69.0)));
+        bench.look();
+    }
+    assert_eq!(bench.hazards(), []);
+}
+
+#[test]
 fn a_hot_board_stays_off_until_it_is_cool_for_ten_seconds() {
     let mut bench = Bench::hashing();
     bench.set(SWITCHED, Reading::Celsius(BOARD, Some(70.0)));

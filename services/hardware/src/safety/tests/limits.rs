@@ -13,7 +13,7 @@ fn limits_by_which_no_machine_can_be_run_are_refused_with_the_part() {
     type Change = fn(&mut Limits);
     let rising = "left: chip: temperatures must rise: physics, cool, warm, max, physics";
     let volts = "left: rail: volts must rise from 0 over off and min to max";
-    let table: [(Change, &str); 16] = [
+    let table: [(Change, &str); 15] = [
         (|limits| limits.boards[0].parts.sensors[0].max = f64::NAN, rising),
         (|limits| limits.boards[0].parts.sensors[0].warm = 75.0, rising),
         (|limits| limits.boards[0].parts.sensors[0].cool = 71.0, rising),
@@ -37,13 +37,6 @@ fn limits_by_which_no_machine_can_be_run_are_refused_with_the_part() {
         ),
         (|limits| (limits.shared.fans, limits.shared.fans_needed) = (vec![], 0), "left: no fan cools it"),
         (|limits| limits.psu = None, "left: hangs on a PSU, and there is none"),
-        (
-            |limits| {
-                limits.boards[0].supply = Supply::Common;
-                limits.boards[0].parts.sensors[0].reads = Reads::WithPsu;
-            },
-            "left: what reads with the PSU reads with the board",
-        ),
         (|limits| limits.stale = Time::ZERO, "machine: readings must be allowed some age"),
     ];
     for (change, why) in table {

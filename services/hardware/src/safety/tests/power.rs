@@ -51,6 +51,7 @@ fn a_fan_at_rest_has_its_time_to_spin_up_and_no_more() {
     // And once it has turned, no other spin-up is waited for.
     bench.set(MACHINE, Reading::Rpm(0, Some(0.0)));
     assert_eq!(bench.until(Hazard::FanStopped, Stage::Throttle), Some(ms(1000)));
+    assert_eq!(bench.look().machine.fans, FanDemand::Full, "cold as all is: to get it going");
 }
 
 #[test]
@@ -174,6 +175,22 @@ fn a_board_behind_a_psu_is_proven_once_that_is_on() {
     bench.set(SWITCHED, Reading::Celsius(BOARD, Some(31.0)));
     assert_eq!(bench.runs(ms(1000)).boards[0].stage, Stage::ChainOff);
     assert_eq!(bench.runs(ms(250)).boards[0].stage, Stage::Run);
+}
+
+/// What can be seen without the PSU keeps it off; what only shows behind it keeps the chips in reset.
+#[test]
+fn a_board_that_only_the_psu_can_cut_lets_it_come_for_what_shows_only_then() {
+    let mut limits = limits();
+    limits.boards[0].supply = Supply::Common;
+    limits.boards[0].parts.sensors.iter_mut().for_each(|sensor| sensor.reads = Reads::WithPsu);
+    let mut bench = Bench::cold(limits);
+    bench.silence(SWITCHED, &Reading::Identity(Identity::Matches));
+    assert_eq!(bench.runs(ms(2000)).machine.stage, Stage::AllOff);
+    bench.set(SWITCHED, Reading::Identity(Identity::Matches));
+    let verdict = bench.runs(ms(500));
+    assert_eq!((verdict.machine.stage, verdict.boards[0].stage), (Stage::Run, Stage::ChainOff));
+    bench.power(MACHINE, true);
+    assert_eq!(bench.runs(ms(500)).boards[0].stage, Stage::Run);
 }
 
 #[test]

@@ -64,12 +64,12 @@ const CASES: &[Case] = &[
     // A tachometer that counts noise.
     Case { hazard: Hazard::FanStopped, stages: [Some(1000), None, None], text: "fan 2: fan stopped (12000 rpm, limit 12000)",
         fault: |bench| bench.set(MACHINE, Reading::Rpm(2, Some(12_000.0))) },
-    Case { hazard: Hazard::FansTooFew, stages: [None, None, Some(1000)], text: "fans: too few fans (2.0 fans, limit 3.0)",
+    Case { hazard: Hazard::FansTooFew, stages: [None, None, Some(1000)], text: "fans: too few fans (2 fans, limit 3)",
         fault: |bench| {
             bench.set(MACHINE, Reading::Rpm(1, Some(0.0)));
             bench.set(MACHINE, Reading::Rpm(2, Some(0.0)));
         } },
-    Case { hazard: Hazard::FansTooFew, stages: [None, Some(1000), None], text: "fans: too few fans (0.0 fans, limit 1.0)",
+    Case { hazard: Hazard::FansTooFew, stages: [None, Some(1000), None], text: "fans: too few fans (0 fans, limit 1)",
         fault: |bench| bench.set(OWN, Reading::Rpm(0, Some(0.0))) },
     Case { hazard: Hazard::VoltageLow, stages: [None, Some(1000), None], text: "rail: voltage low (11.990 V, limit 12.000)",
         fault: |bench| bench.set(SWITCHED, Reading::Volts(0, Some(11.99))) },

@@ -1,0 +1,161 @@
+//! A profile as the safety core wants it.
+
+use std::time::Duration;
+
+use crate::{
+    profile::{self, BoardProfile, Place, Profile},
+    safety::{
+        BoardLimits, ControllerLimits, FanLimits, Hazard, Limits, Parts, Physics, PsuLimits, RailLimits,
+        Reads, SensorKind, SensorLimits, Supply,
+    },
+};
+
+/// Below the limit that cuts power, chips are slowed down.
+const WARM_BELOW: f64 = 5.0;
+const HYSTERESIS: f64 = 3.0;
+/// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
+const OFF_SHARE: f64 = 0.25;
+const FALL: Duration = Duration::from_millis(500);
+/// From switching a supply on to its saying so.
+const PSU_SETTLE: Duration = Duration::from_secs(2);
+/// How old a reading may be while nobody waits for anything.
+const STALE: Duration = Duration::from_secs(3);
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
+}
+
+impl Limits {
+    pub(crate) fn of(profile: &Profile) -> Self {
+        let mut limits = Self {
+            shared: parts(profile, &profile.fan, &profile.sensor, profile.psu.iter().map(supply).collect()),
+            psu: profile.psu.as_ref().map(|psu| PsuLimits {
+                name: psu.part.name().into(),
+                has_heartbeat: true,
+                settle: PSU_SETTLE,
+            }),
+            boards: profile.board.iter().map(|board| of_board(profile, board)).collect(),
+            ..Self::default()
+        };
+        // Nobody looks while fans spin up and rails rise.
+        limits.stale = STALE + longest_wait(profile);
+        let looks = profile.safety.interval_ms * profile.safety.bad_looks.saturating_sub(1);
+        for hazard in [
+            Hazard::SensorLost,
+            Hazard::SensorAbsurd,
+            Hazard::VoltageLow,
+            Hazard::VoltageHigh,
+            Hazard::Current,
+            Hazard::ControllerSilent,
+        ] {
+            limits.rules[hazard].chain_off = Some(ms(looks));
+        }
+        limits.rules[Hazard::FanStopped].throttle = Some(ms(looks));
+        let silent = &mut limits.rules[Hazard::ControllerSilent];
+        silent.all_off = silent.all_off.max(silent.chain_off);
+        limits
+    }
+}
+
+fn longest_wait(profile: &Profile) -> Duration {
+    let boards = profile.board.iter();
+    let rails =
+        boards.clone().flat_map(|board| board.rail.iter().map(|rail| rail.rise_ms + board.reset_settle_ms));
+    let fans = boards.flat_map(|board| &board.fan).chain(&profile.fan).map(|fan| fan.spin_up_ms);
+    let supply = profile.psu.iter().map(|psu| psu.rise_ms.max(psu.fall_ms));
+    ms(rails.chain(fans).chain(supply).max().unwrap_or(0))
+}
+
+fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
+    let rails = board.rail.iter().map(|rail| RailLimits {
+        name: "rail".into(),
+        min_volts: rail.min_volts,
+        max_volts: rail.max_volts,
+        off_volts: rail.volts * OFF_SHARE,
+        // Power counts from the end of switching on, which has waited for it.
+        rise: Duration::ZERO,
+        fall: FALL,
+        reads: Reads::Always,
+        amperes: None,
+    });
+    BoardLimits {
+        name: board.name.clone(),
+        supply: match (&profile.psu, &board.rail) {
+            (None, _) => Supply::Own,
+            (Some(_), Some(_)) => Supply::Switched,
+            (Some(_), None) => Supply::Common,
+        },
+        parts: parts(profile, &board.fan, &board.sensor, rails.collect()),
+        controller: Some(ControllerLimits {
+            name: "controller".into(),
+            reads: Reads::Always,
+            settle: Duration::ZERO,
+        }),
+        has_identity: false,
+    }
+}
+
+fn supply(psu: &profile::Psu) -> RailLimits {
+    RailLimits {
+        name: "supply".into(),
+        min_volts: psu.min_volts,
+        max_volts: psu.max_volts,
+        off_volts: psu.volts * OFF_SHARE,
+        rise: Duration::ZERO,
+        fall: ms(psu.fall_ms),
+        reads: Reads::Always,
+        amperes: None,
+    }
+}
+
+fn parts(
+    profile: &Profile,
+    fans: &[profile::Fan],
+    sensors: &[profile::Sensor],
+    rails: Vec<RailLimits>,
+) -> Parts {
+    let fan = |fan: &profile::Fan| FanLimits {
+        name: fan.name.clone(),
+        min_rpm: fan.min_rpm.into(),
+        full_rpm: None,
+        slow_share: 0.6,
+        spin_up: ms(fan.spin_up_ms),
+    };
+    Parts {
+        sensors: sensors.iter().filter_map(|sensor| of_sensor(profile, sensor)).collect(),
+        fans: fans.iter().map(fan).collect(),
+        // As today: every one of them. A profile may come to say that fewer will do.
+        fans_needed: fans.len(),
+        rails,
+    }
+}
+
+/// `None`: is only shown.
+pub(super) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<SensorLimits> {
+    let limits = &profile.temperature;
+    let (kind, max) = match sensor.of {
+        Place::Chip => (SensorKind::Chip, limits.max_chip_celsius),
+        Place::Board => (SensorKind::Board, limits.max_board_celsius),
+        Place::Intake => (SensorKind::Intake, sensor.max_celsius?),
+    };
+    let max = sensor.max_celsius.unwrap_or(max);
+    let warm = max - WARM_BELOW;
+    // What may be warmed up to a limit that is not above where power waits is cool just below that limit.
+    let cool = match sensor.of {
+        Place::Intake => warm - HYSTERESIS - 1.0,
+        Place::Chip | Place::Board => limits.start_board_celsius.min(warm - 2.0 * HYSTERESIS),
+    };
+    Some(SensorLimits {
+        name: sensor.name.clone(),
+        kind,
+        warm,
+        max,
+        cool,
+        hysteresis: HYSTERESIS,
+        reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
+        settle: ms(limits.settle_ms),
+        physics: Physics::default(),
+        // Nothing measures watts yet.
+        frozen: None,
+    })
+}
