@@ -175,6 +175,7 @@ async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
     let heard = hear("READY=1");
     let ready = began.elapsed();
     assert!(!heard.contains("STATUS=power"), "{heard}");
+    bench.alive().await;
     assert!(hear("STATUS=hashing").contains("STATUS=ramp"));
     let up = began.elapsed();
     let miner = bench.miner().await;
@@ -232,6 +233,7 @@ fn safe_state(bench: &Bench) -> (i32, Duration) {
 async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -248,6 +250,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
         std::fs::remove_file(bench.door(name)).unwrap();
     }
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -257,6 +260,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
 async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     // Stopped stands for stuck in the kernel: it runs no more and keeps its lock.
     let stopped = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
@@ -303,6 +307,7 @@ async fn the_one_shot_says_which_part_was_not_reached() {
 async fn sigterm_is_the_safe_state_and_exit_code_0_and_the_console_says_what_the_contract_says() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

@@ -162,6 +162,7 @@ impl Bench {
     pub async fn alive(&self) {
         let socket = OwnedFd::from(self.control().await.acquire_work().await.unwrap());
         let sign = ToHardware::Idle { generation: 0 }.encode();
+        seqpacket::send(&socket, sign.as_bytes()).unwrap();
         tokio::spawn(async move {
             while seqpacket::send(&socket, sign.as_bytes()).is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
