@@ -10,6 +10,7 @@ mod clock;
 mod crashes;
 mod datum;
 mod ending;
+mod farm;
 mod flattened;
 mod garbage;
 mod link;
