@@ -13,6 +13,7 @@ mod ending;
 mod farm;
 mod flattened;
 mod garbage;
+mod hazards;
 mod link;
 mod page;
 mod slots;
