@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::{BOOT, Disk, ask, processor_ms, shares, with_agent};
 
 /// What the driver takes of the processor is measured over this.
-const MEASURED: Duration = Duration::from_secs(10);
+const MEASURED: Duration = Duration::from_secs(5);
 
 struct Chains {
     chip: &'static str,

@@ -13,8 +13,8 @@ pub(super) struct Case {
     pub(super) stage: Stage,
     /// The board that it happens to.
     pub(super) board: usize,
-    /// Before it counts: a reading that leaps is no reading.
-    pub(super) approach: &'static [Act],
+    /// A sensor, by its name in the machine's state, says what is almost too much, then what is.
+    pub(super) heat: Option<(&'static str, f64, f64)>,
     pub(super) begin: &'static [Act],
     pub(super) end: &'static [Act],
     /// Power stays away until somebody clears it: the next driver knows nothing of it.
@@ -25,7 +25,7 @@ pub(super) struct Case {
 
 /// Something done to the simulated machine.
 pub(super) enum Act {
-    /// A sensor, by its name in the machine's state, says so many °C.
+    /// A sensor says so many °C …
     Says(&'static str, f64),
     /// … or the truth again.
     SaysTruth(&'static str),
@@ -59,7 +59,7 @@ const PLAIN: Case = Case {
     said: None,
     stage: Stage::AllOff,
     board: 0,
-    approach: &[],
+    heat: None,
     begin: &[],
     end: &[],
     person: false,
@@ -71,30 +71,9 @@ const MIDDLE: &str = "board-0-middle";
 
 /// A Bitaxe Gamma: chip 75 °C, board 70 °C, rail 1.05 to 1.25 V, one fan.
 pub(super) const DESK: &[Case] = &[
-    Case {
-        hazard: "chip warm",
-        stage: Stage::Throttle,
-        approach: &[Says(DIE, 65.0)],
-        begin: &[Says(DIE, 71.0)],
-        end: &[Says(DIE, 60.0), SaysTruth(DIE)],
-        ..PLAIN
-    },
-    Case {
-        hazard: "chip hot",
-        stage: Stage::ChainOff,
-        approach: &[Says(DIE, 68.0)],
-        begin: &[Says(DIE, 75.0)],
-        end: &[SaysTruth(DIE)],
-        ..PLAIN
-    },
-    Case {
-        hazard: "board hot",
-        stage: Stage::ChainOff,
-        approach: &[Says(MIDDLE, 52.0)],
-        begin: &[Says(MIDDLE, 70.5)],
-        end: &[SaysTruth(MIDDLE)],
-        ..PLAIN
-    },
+    Case { hazard: "chip warm", stage: Stage::Throttle, heat: Some((DIE, 65.0, 71.0)), ..PLAIN },
+    Case { hazard: "chip hot", stage: Stage::ChainOff, heat: Some((DIE, 68.0, 75.0)), ..PLAIN },
+    Case { hazard: "board hot", stage: Stage::ChainOff, heat: Some((MIDDLE, 63.0, 70.5)), ..PLAIN },
     Case {
         hazard: "sensor absurd",
         stage: Stage::ChainOff,
@@ -151,37 +130,18 @@ pub(super) const FARM: &[Case] = &[
         hazard: "board warm",
         stage: Stage::Throttle,
         board: 1,
-        approach: &[Says(OUTLET, 68.0)],
-        begin: &[Says(OUTLET, 76.0)],
-        end: &[Says(OUTLET, 65.0)],
+        heat: Some((OUTLET, 68.0, 76.0)),
         ..PLAIN
     },
-    Case {
-        hazard: "board hot",
-        stage: Stage::ChainOff,
-        board: 1,
-        approach: &[Says(OUTLET, 66.0)],
-        begin: &[Says(OUTLET, 80.5)],
-        end: &[SaysTruth(OUTLET)],
-        ..PLAIN
-    },
+    Case { hazard: "board hot", stage: Stage::ChainOff, board: 1, heat: Some((OUTLET, 73.0, 80.5)), ..PLAIN },
     Case {
         hazard: "intake warm",
         stage: Stage::Throttle,
         board: 2,
-        approach: &[Says(INLET, 48.0)],
-        begin: &[Says(INLET, 56.0)],
-        end: &[Says(INLET, 45.0)],
+        heat: Some((INLET, 48.0, 56.0)),
         ..PLAIN
     },
-    Case {
-        hazard: "intake hot",
-        board: 2,
-        approach: &[Says(INLET, 50.0)],
-        begin: &[Says(INLET, 60.5)],
-        end: &[SaysTruth(INLET)],
-        ..PLAIN
-    },
+    Case { hazard: "intake hot", board: 2, heat: Some((INLET, 50.0, 60.5)), ..PLAIN },
     Case {
         hazard: "sensor lost",
         stage: Stage::ChainOff,

@@ -13,7 +13,7 @@ use adit_simulator::{Event, Fault, Record};
 
 use super::{
     DRIVER, EMULATION,
-    cases::Case,
+    cases::{Act, Case},
     page::{Stage, due},
 };
 use crate::support::{BOOT, Disk, ask, with_agent};
@@ -28,8 +28,10 @@ pub(super) enum Miner {
     Stopped,
 }
 
-/// Readings that follow each other sooner may be of one look.
-const LOOKS: Duration = Duration::from_millis(2500);
+/// Readings that follow each other sooner may be of one look …
+const LOOKS: Duration = Duration::from_millis(2000);
+/// … and those that differ by more than twenty degrees are none.
+const STEP: f64 = 15.0;
 /// From a fault's end to hashing: all must be well for its time, fans must turn, the supply must rise, hundreds of chips be found.
 const RECOVERY: Duration = Duration::from_secs(150);
 /// The supply's own watchdog.
@@ -52,9 +54,8 @@ impl Stand {
         let disk = Disk::for_machine(images, &machine, Some(&backend.unit_config()));
         let rig = disk.boot_driving(images, &machine);
         let boards = rig.simulator.state().boards.len();
-        let mut stand =
+        let stand =
             Self { _disk: disk, backend, rig, profile: machine.profile, mhz, boards, lines: Vec::new() };
-        stand.hashing().await;
         // The agent, which the miner is told through, may come last.
         let began = Instant::now();
         while stand.rig.agent("ping").await.is_err() {
@@ -133,6 +134,23 @@ impl Stand {
         fault.expect("a fault was begun").us
     }
 
+    fn reads(&self, sensor: &str) -> f64 {
+        let state = self.rig.simulator.state();
+        let found = state.sensors.iter().find(|known| known.name == sensor).and_then(|known| known.celsius);
+        found.unwrap_or_else(|| panic!("{sensor} says nothing"))
+    }
+
+    /// Lets a sensor's reading go from one value to another, in steps that no look takes for absurd. Returns where it began.
+    async fn lead(&self, board: usize, sensor: &'static str, from: f64, to: f64) -> f64 {
+        let mut now = from;
+        while now != to {
+            now += (to - now).clamp(-STEP, STEP);
+            Act::Says(sensor, now).carry_out(&self.rig.simulator, board);
+            tokio::time::sleep(LOOKS).await;
+        }
+        from
+    }
+
     fn note(&mut self, hazard: &str, miner: &str, stage: &str, took: Duration, limit: Duration) {
         let line = format!(
             "{:<14} {hazard:<20} miner {miner:<8} {stage:<24} {:>6.2} s of {:.0} s",
@@ -144,12 +162,14 @@ impl Stand {
         self.lines.push(line);
     }
 
+    /// From hashing to the reaction; what comes next waits until the machine hashes again.
     pub(super) async fn provoke(&mut self, case: &Case, miner: Miner) {
+        self.hashing().await;
         let all: Vec<usize> = (0..self.boards).collect();
-        for act in case.approach {
-            act.carry_out(&self.rig.simulator, case.board);
-            tokio::time::sleep(LOOKS).await;
-        }
+        let truth = match case.heat {
+            Some((sensor, near, _)) => self.lead(case.board, sensor, self.reads(sensor), near).await,
+            None => 0.0,
+        };
         let mhz = self.mhz;
         let cursor = self.rig.unit.now();
         match miner {
@@ -160,6 +180,9 @@ impl Stand {
         let mark = self.newest();
         for act in case.begin {
             act.carry_out(&self.rig.simulator, case.board);
+        }
+        if let Some((sensor, _, bad)) = case.heat {
+            Act::Says(sensor, bad).carry_out(&self.rig.simulator, case.board);
         }
         let began = self.began_us(mark);
         let due =
@@ -195,25 +218,28 @@ impl Stand {
         }
         let took = Duration::from_micros(ended - began);
         self.note(case.hazard, &format!("{miner:?}").to_lowercase(), stage, took, limit);
-        assert!(took <= limit, "{}: {took:?}, allowed {limit:?}", case.hazard);
+        assert!(took <= limit, "{}: {took:?}, allowed {limit:?}\n{}", case.hazard, self.rig.unit.tail(40));
         if case.hazard != "PSU heartbeat lost" {
             assert!(took + Duration::from_millis(50) >= due, "{}: {took:?}, before its time", case.hazard);
         }
         for act in case.end {
             act.carry_out(&self.rig.simulator, case.board);
-            tokio::time::sleep(LOOKS).await;
+        }
+        if let Some((sensor, _, bad)) = case.heat {
+            self.lead(case.board, sensor, bad, truth).await;
+            Act::SaysTruth(sensor).carry_out(&self.rig.simulator, case.board);
         }
         if case.person {
             tokio::time::sleep(Duration::from_secs(5)).await;
             assert!(!self.rig.simulator.state().rail.on, "{}: nobody has cleared it", case.hazard);
             assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
         }
-        self.hashing().await;
     }
 
     /// adit-miner says nothing more: chips are slowed down, later power goes.
     pub(super) async fn silence_miner(&mut self) {
         const HAZARD: &str = "control loop silent";
+        self.hashing().await;
         let mark = self.newest();
         let began = adit_sys::clock::monotonic_us();
         self.miner(19).await;
@@ -232,11 +258,11 @@ impl Stand {
             assert!(took <= limit && took + Duration::from_secs(1) >= due(HAZARD, stage), "{took:?}");
         }
         self.miner(18).await;
-        self.hashing().await;
     }
 
     /// adit-init brings the machine into its safe state when the driver is gone.
     pub(super) async fn kill_driver(&mut self, within: Duration) {
+        self.hashing().await;
         let mark = self.newest();
         let began = adit_sys::clock::monotonic_us();
         assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
@@ -246,11 +272,11 @@ impl Stand {
         let (took, limit) = (Duration::from_micros(ended - began), within + EMULATION);
         self.note("driver killed", "running", "rails off", took, limit);
         assert!(took <= limit, "{took:?}");
-        self.hashing().await;
     }
 
     /// A driver that hangs feeds no supply: its own watchdog cuts the output.
     pub(super) async fn hang_driver(&mut self) {
+        self.hashing().await;
         let mark = self.newest();
         let began = adit_sys::clock::monotonic_us();
         assert_eq!(self.rig.agent("signal adit-hardware 19").await.unwrap(), "ok 1");
@@ -265,12 +291,12 @@ impl Stand {
         let cut = cut.iter().any(|record| record.event == Event::PsuCut { why: "watchdog".into() });
         assert!(cut, "something else has cut it");
         assert_eq!(self.rig.agent("signal adit-hardware 18").await.unwrap(), "ok 1");
-        self.hashing().await;
     }
 
     /// What was switched off and is still on keeps power away from everything, until a person comes.
     pub(super) async fn provoke_stuck_rail(&mut self, begin: Fault, end: Fault) {
         const HAZARD: &str = "rail still on";
+        self.hashing().await;
         self.rig.simulator.fault(begin);
         let mark = self.newest();
         // A reason to switch off.
@@ -297,11 +323,11 @@ impl Stand {
         let came = events.iter().find(|record| record.event == Event::Reset { held: false });
         assert!(came.is_none(), "nobody has cleared it: {came:?}");
         assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
-        self.hashing().await;
     }
 
     /// A kernel that dies resets the unit, and lines fall back to where they rest.
     pub(super) async fn reset(&mut self) {
+        self.hashing().await;
         let cursor = self.rig.unit.now();
         let mark = self.newest();
         let began = adit_sys::clock::monotonic_us();
