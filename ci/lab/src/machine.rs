@@ -14,7 +14,7 @@ pub struct Machine {
     /// Name of its profile, in `overlay/etc/adit/machines`.
     pub profile: &'static str,
     /// `None`: a Bitaxe, whose board hangs on a serial port. Else one whose parts hang on the unit's buses.
-    farm: Option<&'static MachineModel>,
+    model: Option<&'static MachineModel>,
     /// What its boards' EEPROMs hold, board 0 first, instead of what they should.
     pub eeproms: Vec<[u8; 256]>,
 }
@@ -42,17 +42,22 @@ impl Wire {
 impl Machine {
     /// What `scripts/run` drives unless told otherwise.
     pub fn bitaxe() -> Self {
-        Self { profile: "qemu-bitaxe", farm: None, eeproms: Vec::new() }
+        Self { profile: "qemu-bitaxe", model: None, eeproms: Vec::new() }
+    }
+
+    /// The same machine under another profile, as test images have them.
+    pub fn bitaxe_with(profile: &'static str) -> Self {
+        Self { profile, ..Self::bitaxe() }
     }
 
     /// Three boards of 126 BM1362.
     pub fn s19j_pro() -> Self {
-        Self { profile: "qemu-s19j-pro", farm: Some(&S19J_PRO), ..Self::bitaxe() }
+        Self { profile: "qemu-s19j-pro", model: Some(&S19J_PRO), ..Self::bitaxe() }
     }
 
     /// Three boards of 108 BM1368.
     pub fn s21() -> Self {
-        Self { profile: "qemu-s21", farm: Some(&S21), ..Self::bitaxe() }
+        Self { profile: "qemu-s21", model: Some(&S21), ..Self::bitaxe() }
     }
 
     /// Errors: there is none whose profile is called so.
@@ -69,7 +74,7 @@ impl Machine {
     pub(crate) fn start(&self, folder: &Path, hurry_bits: u32) -> Result<Handle> {
         let control = Some(folder.join("machine.sock"));
         let socket = |name: &str| Endpoint::Unix(folder.join(name));
-        let started = match self.farm {
+        let started = match self.model {
             None => {
                 let mut config = Config { control, ..Config::bitaxe(socket(CHAINS[0]), socket(BOARD)) };
                 config.slowdown_bits = config.slowdown_bits.saturating_sub(hurry_bits);
@@ -91,7 +96,7 @@ impl Machine {
     pub(crate) fn serial_ports(&self, folder: &Path, agent: &Path) -> [Wire; 4] {
         let machine = |name: &str| Wire::Machine(folder.join(name));
         let agent = Wire::Agent(agent.to_owned());
-        match self.farm {
+        match self.model {
             None => [machine(CHAINS[0]), machine(BOARD), agent, Wire::Nothing],
             Some(_) => [machine(CHAINS[0]), machine(CHAINS[1]), agent, machine(CHAINS[2])],
         }
@@ -99,7 +104,7 @@ impl Machine {
 
     /// The machine's own buses, with `others` behind them.
     pub(crate) fn buses(&self, running: &Handle, others: &Buses) -> Buses {
-        let mut buses = if self.farm.is_some() { Buses::of(running) } else { Buses::default() };
+        let mut buses = if self.model.is_some() { Buses::of(running) } else { Buses::default() };
         buses.i2c.extend_from_slice(&others.i2c);
         buses.gpio.extend_from_slice(&others.gpio);
         buses.usb_ports += others.usb_ports;

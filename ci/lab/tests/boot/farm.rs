@@ -7,7 +7,7 @@ use adit_lab::{
     site::{Backend, Effort, Rig},
     truth,
 };
-use adit_simulator::Event;
+use adit_simulator::{Event, Fault};
 use serde_json::Value;
 
 use crate::support::{BOOT, Disk, ask, processor_ms, shares, with_agent};
@@ -23,16 +23,18 @@ struct Chains {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_boards_of_126_bm1362_hash_behind_the_units_own_buses() {
-    hashes(Machine::s19j_pro(), Chains { chip: "BM1362", chips: 126, mhz: 535.0 }).await;
+    hashes(Machine::s19j_pro(), Chains { chip: "BM1362", chips: 126, mhz: 535.0 }, Duration::from_secs(10))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the same with other chips: scripts/test --long boot"]
+#[ignore = "the same with other chips, and longer: scripts/test --long boot"]
 async fn three_boards_of_108_bm1368_hash_behind_the_units_own_buses() {
-    hashes(Machine::s21(), Chains { chip: "BM1368", chips: 108, mhz: 490.0 }).await;
+    hashes(Machine::s21(), Chains { chip: "BM1368", chips: 108, mhz: 490.0 }, Duration::from_secs(90)).await;
 }
 
-async fn hashes(machine: Machine, wanted: Chains) {
+/// Then `garbage` long there is nothing but that on one chain's line.
+async fn hashes(machine: Machine, wanted: Chains, garbage: Duration) {
     let images = with_agent();
     let backend = Backend::start(None, Effort::default(), None).await.unwrap();
     let disk = Disk::for_machine(images, &machine, Some(&backend.unit_config()));
@@ -99,10 +101,55 @@ async fn hashes(machine: Machine, wanted: Chains) {
         assert!(chain["nonces"].as_u64() > Some(0), "{status:#}");
         assert_eq!(chain["impossible_responses"], 0, "{status:#}");
     }
+    garbage_on_one_line(&rig, garbage).await;
     let pool = backend.pool.state();
     assert_eq!(pool.shares_rejected, 0, "{pool:?}");
     rig.stop().await;
     backend.stop().await;
+}
+
+/// The board in the middle; about as much as its line carries at this rate.
+const GARBLED: usize = 1;
+const BURST: u32 = 4096;
+const BETWEEN_BURSTS: Duration = Duration::from_millis(400);
+
+/// The other boards hash on, what is said about it is few lines that name the chain, and that one hashes again afterwards.
+async fn garbage_on_one_line(rig: &Rig, duration: Duration) {
+    let (cursor, mark, began) = (rig.unit.now(), truth::newest(&rig.simulator), Instant::now());
+    let mut seen = mark;
+    let mut others = [0_u64; 3];
+    while began.elapsed() < duration {
+        rig.simulator.fault_on(GARBLED, Fault::GarbageBytes(BURST)).unwrap();
+        tokio::time::sleep(BETWEEN_BURSTS).await;
+        for record in truth::events(&rig.simulator, seen).unwrap() {
+            seen = record.seq;
+            match record.event {
+                Event::Nonce { .. } => others[record.board] += 1,
+                Event::Rail { on: false } | Event::Reset { held: true } if record.board != GARBLED => {
+                    panic!("{record:?}\n{}", rig.unit.tail(30))
+                }
+                _ => {}
+            }
+        }
+    }
+    let said: Vec<String> = rig.unit.said_since(cursor).0.into_iter().map(|said| said.line).collect();
+    let said: Vec<&String> =
+        said.iter().filter(|line| line.contains("adit_hardware") && !line.contains("INFO")).collect();
+    println!("{} s of garbage: nonces {others:?}, said {said:#?}", duration.as_secs());
+    assert!(others[0] > 0 && others[2] > 0, "{others:?}");
+    assert!(!said.is_empty() && said.len() < 10, "{said:#?}");
+    assert!(said.iter().all(|line| line.contains("chain=1") || line.contains("chain 1")), "{said:#?}");
+    let before = rig.simulator.state().boards[GARBLED].chain.nonces;
+    let began = Instant::now();
+    while rig.simulator.state().boards[GARBLED].chain.nonces <= before {
+        assert!(
+            began.elapsed() < BOOT,
+            "{:#?}\n{}",
+            rig.simulator.state().boards[GARBLED],
+            rig.unit.tail(30)
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn jobs(rig: &Rig) -> u64 {

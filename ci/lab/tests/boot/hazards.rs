@@ -70,6 +70,7 @@ async fn every_hazard_of_a_farm_machine_cuts_power_in_its_time_whatever_the_mine
     stand.kill_driver(SAFE_STATE).await;
     stand.hang_driver().await;
     stand.provoke_stuck_rail(Fault::PsuStuckOn(true), Fault::PsuStuckOn(false)).await;
+    stand.freeze("board-1-outlet", "board-1-inlet", 1).await;
     stand.reset().await;
     stand.end().await;
 }

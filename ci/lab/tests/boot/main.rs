@@ -14,6 +14,7 @@ mod farm;
 mod flattened;
 mod garbage;
 mod hazards;
+mod hostile;
 mod link;
 mod page;
 mod slots;

@@ -28,6 +28,7 @@ pub(crate) const BOOT: Duration = Duration::from_secs(90);
 
 static RELEASE: OnceLock<Images> = OnceLock::new();
 static WITH_AGENT: OnceLock<Images> = OnceLock::new();
+static WITH_DESK: OnceLock<Images> = OnceLock::new();
 
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -44,6 +45,13 @@ pub(crate) fn release() -> &'static Images {
 pub(crate) fn with_agent() -> &'static Images {
     let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
     WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
+}
+
+/// … and with machine profiles that are for tests.
+pub(crate) fn with_desk() -> &'static Images {
+    let overlays =
+        ["agent", "desk"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays").join(name));
+    WITH_DESK.get_or_init(|| Images::prepare(&folder("desk"), &["adit-agent"], &overlays).unwrap())
 }
 
 /// As of a disk that leaves the workshop (sequence numbers are 1 and 2), but for order and tries.
@@ -126,12 +134,17 @@ impl Disk {
 
     /// Boots with these buses beside the serial ports.
     pub(crate) fn boot_with_buses(&self, images: &Images, buses: &Buses) -> Rig {
-        self.start(images, &self.image, &[], &Machine::bitaxe(), buses, 0)
+        self.boot_with(images, &Machine::bitaxe(), buses)
     }
 
     /// Boots with `machine` on the unit's ports and buses.
     pub(crate) fn boot_driving(&self, images: &Images, machine: &Machine) -> Rig {
-        self.start(images, &self.image, &[], machine, &Buses::default(), 0)
+        self.boot_with(images, machine, &Buses::default())
+    }
+
+    /// … and these buses beside its own.
+    pub(crate) fn boot_with(&self, images: &Images, machine: &Machine, buses: &Buses) -> Rig {
+        self.start(images, &self.image, &[], machine, buses, 0)
     }
 
     /// Boots with this time (UTC, `2026-02-01T12:00:00`) in the board's clock chip.

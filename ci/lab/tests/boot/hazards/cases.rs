@@ -111,6 +111,16 @@ pub(super) const DESK: &[Case] = &[
         person: true,
         ..PLAIN
     },
+    // The regulator has latched off by itself at its own limit, and the driver finds no voltage.
+    Case {
+        hazard: "current out of range",
+        said: Some("rail: "),
+        stage: Stage::ChainOff,
+        begin: &[Do(Fault::ExtraLoad(40.0))],
+        end: &[Do(Fault::ExtraLoad(0.0))],
+        cuts_itself: true,
+        ..PLAIN
+    },
     // Nobody can cut the rail then: chips are slowed down over their own line.
     Case {
         hazard: "controller silent",
@@ -163,6 +173,14 @@ pub(super) const FARM: &[Case] = &[
         stage: Stage::ChainOff,
         begin: &[Do(Fault::OneFanStopped { fan: 3, on: true })],
         end: &[Do(Fault::OneFanStopped { fan: 3, on: false })],
+        ..PLAIN
+    },
+    // Of the machine: all boards are slowed down.
+    Case {
+        hazard: "fan slow",
+        stage: Stage::Throttle,
+        begin: &[Do(Fault::FanSlow { fan: Some(0), share: 0.5 })],
+        end: &[Do(Fault::FanSlow { fan: Some(0), share: 1.0 })],
         ..PLAIN
     },
     // A tachometer that says nothing is a fan that stands.

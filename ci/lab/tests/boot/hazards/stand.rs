@@ -325,6 +325,37 @@ impl Stand {
         assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
     }
 
+    /// A sensor that stays where it is while its board, slowed down because of another one, makes a tenth of the heat.
+    pub(super) async fn freeze(&mut self, frozen: &'static str, warm: &'static str, board: usize) {
+        const HAZARD: &str = "sensor frozen";
+        /// For so long heat is elsewhere before that counts.
+        const ELSEWHERE: Duration = Duration::from_secs(60);
+        self.hashing().await;
+        self.lead(board, warm, self.reads(warm), 53.0).await;
+        let (cursor, mark) = (self.rig.unit.now(), self.newest());
+        let place =
+            self.rig.simulator.state().sensors.iter().position(|sensor| sensor.name == frozen).unwrap();
+        self.rig.simulator.fault(Fault::SensorFrozen { sensor: place, on: true });
+        let began = self.began_us(mark);
+        Act::Says(warm, 56.0).carry_out(&self.rig.simulator, board);
+        let all: Vec<usize> = (0..self.boards).collect();
+        let limit = due("intake warm", Stage::Throttle)
+            + ELSEWHERE
+            + due(HAZARD, Stage::ChainOff)
+            + DRIVER
+            + EMULATION;
+        let off = |record: &Record| record.event == Event::Rail { on: false };
+        let ended = self.all_of(mark, &all, limit * 2, HAZARD, off).await;
+        let took = Duration::from_micros(ended - began);
+        self.note(HAZARD, "running", "rails off", took, limit);
+        let named = |said: &Said| said.line.contains(HAZARD).then_some(());
+        self.rig.unit.wait_from(cursor, BOOT, "a frozen sensor", named).await.unwrap();
+        assert!(took <= limit, "{took:?}");
+        self.rig.simulator.fault(Fault::SensorFrozen { sensor: place, on: false });
+        Act::SaysTruth(warm).carry_out(&self.rig.simulator, board);
+        assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
+    }
+
     /// A kernel that dies resets the unit, and lines fall back to where they rest.
     pub(super) async fn reset(&mut self) {
         self.hashing().await;
