@@ -59,7 +59,8 @@ impl Machine {
             seat.commanded_volts = commanded;
             let faults = &self.faults.boards[board];
             let cut = faults.rail_stuck_off || faults.unplugged;
-            seat.target_volts = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            let wanted = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            seat.target_volts = if faults.rail_stuck_on { wanted.max(seat.rail_volts) } else { wanted };
         }
     }
 
