@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use adit_hardware::{
-    Doors,
+    Doors, Kept,
     profile::{Commissioning, Profile},
     safe_state,
 };
@@ -56,19 +56,23 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     if arguments.safe_state {
         // Not by `run`: nothing here waits for a signal, so that none may be caught.
-        return Ok(adit_service::runtime()?.block_on(make_safe(&profile, began)));
+        let kept = adit_sys::activation::sockets().unwrap_or_else(|error| {
+            warn!(target: "adit_hardware", "kept lines: {error}");
+            Vec::new()
+        });
+        return Ok(adit_service::runtime()?.block_on(make_safe(&profile, Kept::new(kept), began)));
     }
-    let doors = Doors::passed()?;
+    let (doors, kept) = Doors::passed()?;
     info!(target: "adit_hardware", machine = %profile.name, simulated = profile.simulated, "start");
     if profile.untested {
         warn!(target: "adit_hardware", machine = %profile.name, "this profile is untested on hardware");
     }
-    adit_service::run(|stop| adit_hardware::run(&profile, doors, stop))?;
+    adit_service::run(|stop| adit_hardware::run(&profile, doors, kept, stop))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn make_safe(profile: &Profile, began: Instant) -> ExitCode {
-    let state = safe_state::run(profile).await;
+async fn make_safe(profile: &Profile, kept: Kept, began: Instant) -> ExitCode {
+    let state = safe_state::run(profile, kept).await;
     if state.unopened {
         error!(target: "adit_hardware", "safe state: {}", state.errors.join("; "));
         return ExitCode::from(safe_state::exit_code(&state));
