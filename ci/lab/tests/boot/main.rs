@@ -12,6 +12,7 @@ mod datum;
 mod ending;
 mod flattened;
 mod garbage;
+mod lines;
 mod link;
 mod page;
 mod slots;

@@ -27,7 +27,7 @@ pub(crate) const BOOT: Duration = Duration::from_secs(90);
 static RELEASE: OnceLock<Images> = OnceLock::new();
 static WITH_AGENT: OnceLock<Images> = OnceLock::new();
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -40,8 +40,11 @@ pub(crate) fn release() -> &'static Images {
 
 /// The same with the agent in its root.
 pub(crate) fn with_agent() -> &'static Images {
-    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
-    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
+    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[agent_overlay()]).unwrap())
+}
+
+pub(crate) fn agent_overlay() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent")
 }
 
 /// As of a disk that leaves the workshop (sequence numbers are 1 and 2), but for order and tries.
