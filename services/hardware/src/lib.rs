@@ -8,6 +8,7 @@
 mod board;
 mod bus;
 mod chain;
+mod cooling;
 mod doors;
 mod guard;
 mod machine;
@@ -63,8 +64,8 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
-    let guard = Guard::new(profile, &path).context("limits")?;
     let orders = Arc::new(Orders::new(Limits::of(profile)));
+    let guard = Guard::new(profile, &path, &orders).context("limits")?;
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 

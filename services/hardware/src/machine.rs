@@ -25,13 +25,14 @@ use crate::{
     board::{self, Board, SafeState},
     bus::{Buses, Claim, Kept, Output},
     chain,
+    cooling::Cooling,
     guard::Guard,
     notify,
     orders::Orders,
     parts::BoardError,
     power::Fault,
     profile::{BoardProfile, Profile},
-    safety::{self, Place, Reading},
+    safety::{self, Identity, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -154,7 +155,7 @@ impl<'a> Machine<'a> {
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
         self.buses.let_go_of_others();
-        let common = Common::new(self.boards.len());
+        let common = Common::new(self.boards.len(), Cooling::new(self.profile));
         let refusal = &self.refusal;
         let slots =
             self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, guard, refusal)) });
@@ -258,7 +259,7 @@ impl SharedLife<'_> {
             let reason = reason(&fault, &state);
             say(&reason, pause, state.reached(), None);
             self.status.machine_fault(Some(&fault), &reason);
-            self.stay_safe(pause, state.reached()).await;
+            self.rest(state.reached(), sleep(pause)).await;
             self.common.forget();
         }
     }
@@ -272,30 +273,40 @@ impl SharedLife<'_> {
         }
         self.common.ready().await;
         self.shared.wait_for_fall().await?;
+        self.rest(true, self.guard.asked()).await;
         self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();
         self.common.supply(true);
         tokio::select! {
             biased;
-            fault = watch_shared(self.profile, self.shared, self.guard, self.status) => fault,
+            fault = watch_shared(self.profile, self.shared, self.guard, self.common, self.status) => fault,
             fault = self.common.raised() => Err(fault),
         }
     }
 
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
-        let end = Instant::now() + pause;
-        let interval = Duration::from_millis(self.profile.safety.interval_ms.into());
-        while Instant::now() < end {
-            sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
-            notify::progress();
-            let sample = self.shared.sample().await;
-            self.status.machine_sample(&sample, false);
-            self.guard.look_at_rest(Place::Machine, &sample);
-            if !safe {
-                let mut state = SafeState::default();
-                make_shared_safe(self.shared, self.refusal, &mut state).await;
-                safe = state.reached();
+    /// Looks every second until `over`; tries to reach the safe state for as long as it is not.
+    async fn rest(&mut self, mut safe: bool, over: impl Future<Output = ()>) {
+        let looking = async {
+            loop {
+                sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
+                notify::progress();
+                let sample = self.shared.sample().await;
+                self.status.machine_sample(&sample, false);
+                let ruling = self.guard.look_at_rest(Place::Machine, &sample);
+                self.shared
+                    .regulate(self.common.cooling.share(Place::Machine, ruling.fans, &sample, false))
+                    .await;
+                if !safe {
+                    let mut state = SafeState::default();
+                    make_shared_safe(self.shared, self.refusal, &mut state).await;
+                    safe = state.reached();
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => {}
+            () = looking => {}
         }
     }
 
@@ -378,27 +389,29 @@ impl Slot<'_> {
         if !self.safe.reached() {
             return Err(Fault::NotSafe(self.safe.errors.join("; ")));
         }
-        self.wait_for_supply(common).await;
+        self.links.status.stage(self.index, Stage::Off);
+        self.rest(true, common, guard, async {
+            guard.asked().await;
+            common.supply_is(true).await;
+        })
+        .await;
+        if self.safe.absent {
+            return Err(Fault::Absent("no board is plugged in".into()));
+        }
         tokio::select! {
             biased;
             () = common.supply_is(false) => Err(Fault::Shared),
-            fault = self.hash(guard) => fault,
-        }
-    }
-
-    async fn wait_for_supply(&mut self, common: &Common) {
-        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
-        while tokio::time::timeout(interval, common.supply_is(true)).await.is_err() {
-            notify::progress();
+            fault = self.hash(common, guard) => fault,
         }
     }
 
     /// From a board that is off, with a supply that is there.
-    async fn hash(&mut self, guard: &Guard<'_>) -> Result<Infallible, Fault> {
+    async fn hash(&mut self, common: &Common, guard: &Guard<'_>) -> Result<Infallible, Fault> {
         let (index, links, place) = (self.index, self.links, self.place());
         let status = links.status;
         guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
+        self.identify(guard).await?;
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample(false).await;
@@ -419,8 +432,23 @@ impl Slot<'_> {
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, self.profile, index, &mut self.board, guard, links) => fault,
+            fault = watch(self.machine, self.profile, index, &mut self.board, common, guard, links) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
+        }
+    }
+
+    async fn identify(&mut self, guard: &Guard<'_>) -> Result<(), Fault> {
+        match self.board.identify().await {
+            Ok(None) => Ok(()),
+            Ok(Some(claimed)) => {
+                self.links.status.board(self.index, |board| board.identity = claimed.text);
+                guard.identified(self.place(), claimed.verdict)
+            }
+            Err(error) if error.is_silence() => Err(error.into()),
+            Err(error) => {
+                guard.see(self.place(), Reading::Identity(Identity::Unreadable));
+                Err(Fault::Identity(error))
+            }
         }
     }
 
@@ -436,30 +464,44 @@ impl Slot<'_> {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
         }
-        self.stay_safe(pause, safe, guard).await;
+        self.rest(safe, common, guard, sleep(pause)).await;
     }
 
-    /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool, guard: &Guard<'_>) {
-        let end = Instant::now() + pause;
-        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
-        while Instant::now() < end {
-            sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
-            notify::progress();
-            let sample = self.board.sample(false).await;
-            safe &= self.board.is_off(&sample);
-            guard.look_at_rest(self.place(), &sample);
-            self.links.status.sample(self.index, &sample);
-            if !safe {
-                self.make_safe(false).await;
-                if self.safe.absent {
-                    return;
-                }
-                safe = self.safe.reached();
-                if safe {
-                    info!("safe state reached after all");
+    /// Until `over` looks every second whether the rail is still off, and switches it off again if it is not.
+    async fn rest(
+        &mut self,
+        mut safe: bool,
+        common: &Common,
+        guard: &Guard<'_>,
+        over: impl Future<Output = ()>,
+    ) {
+        let place = self.place();
+        let looking = async {
+            loop {
+                sleep(Duration::from_millis(self.machine.safety.interval_ms.into())).await;
+                notify::progress();
+                let sample = self.board.sample(false).await;
+                safe &= self.board.is_off(&sample);
+                let ruling = guard.look_at_rest(place, &sample);
+                self.links.status.sample(self.index, &sample);
+                let share = common.cooling.share(place, ruling.fans, &sample, false);
+                board::regulate(&mut self.board.fans, share).await;
+                if !safe {
+                    self.make_safe(false).await;
+                    if self.safe.absent {
+                        return;
+                    }
+                    safe = self.safe.reached();
+                    if safe {
+                        info!("safe state reached after all");
+                    }
                 }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => {}
+            () = looking => {}
         }
     }
 
@@ -532,6 +574,7 @@ async fn watch(
     profile: &BoardProfile,
     index: u8,
     board: &mut Board,
+    common: &Common,
     guard: &Guard<'_>,
     Links { orders, status, .. }: Links<'_>,
 ) -> Result<Infallible, Fault> {
@@ -540,8 +583,12 @@ async fn watch(
     loop {
         let sample = board.sample(true).await;
         status.sample(index, &sample);
-        let ruling = guard.look(Place::Board(index.into()), &sample)?;
-        orders.throttle(index, (ruling.stage == safety::Stage::Throttle).then_some(LOWEST));
+        let place = Place::Board(index.into());
+        let ruling = guard.look(place, &sample)?;
+        let slow = ruling.stage == safety::Stage::Throttle;
+        orders.throttle(index, slow.then_some(LOWEST));
+        status.throttled(index, if slow { guard.throttles(place) } else { Vec::new() });
+        board::regulate(&mut board.fans, common.cooling.share(place, ruling.fans, &sample, true)).await;
         let pause = sleep(interval);
         tokio::pin!(pause);
         loop {
@@ -592,16 +639,20 @@ async fn watch_shared(
     profile: &Profile,
     shared: &mut Shared,
     guard: &Guard<'_>,
+    common: &Common,
     status: &Status,
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
     loop {
-        if shared.keep_alive().await? {
-            guard.psu_answered(true);
+        if let Some(on) = shared.keep_alive().await {
+            guard.psu_answered(on);
         }
         let sample = shared.sample().await;
         status.machine_sample(&sample, true);
-        guard.look(Place::Machine, &sample)?;
+        let ruling = guard.look(Place::Machine, &sample)?;
+        let slow = ruling.stage == safety::Stage::Throttle;
+        status.machine_throttled(if slow { guard.throttles(Place::Machine) } else { Vec::new() });
+        shared.regulate(common.cooling.share(Place::Machine, ruling.fans, &sample, true)).await;
         notify::progress();
         sleep(interval).await;
     }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use adit_hardware::{
     Doors, Kept,
-    profile::{Commissioning, Profile},
+    profile::{Commissioning, CutOff, Profile},
     safe_state,
 };
 use anyhow::Context;
@@ -66,6 +66,9 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     info!(target: "adit_hardware", machine = %profile.name, simulated = profile.simulated, "start");
     if profile.untested {
         warn!(target: "adit_hardware", machine = %profile.name, "this profile is untested on hardware");
+    }
+    if profile.safety.cut_off == CutOff::None {
+        warn!(target: "adit_hardware", machine = %profile.name, "nothing but the regulators' own limits cuts power when this program and the kernel are dead");
     }
     adit_service::run(|stop| adit_hardware::run(&profile, doors, kept, stop))?;
     Ok(ExitCode::SUCCESS)

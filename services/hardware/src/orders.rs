@@ -274,6 +274,14 @@ impl Orders {
         self.boards[usize::from(self.limits.chains[place].board)].notify_one();
     }
 
+    /// The fastest that chips of `board` run at now; 0: they have no power.
+    pub(crate) fn running(&self, board: u8) -> KiloHertz {
+        let state = self.state();
+        let on_board =
+            self.limits.chains.iter().zip(&state.chains).filter(|(limits, _)| limits.board == board);
+        on_board.map(|(_, lane)| lane.set).max().unwrap_or(KiloHertz(0))
+    }
+
     /// What was asked for, and what safety allows.
     pub(crate) fn asked(&self, chain: u8) -> (KiloHertz, Option<KiloHertz>) {
         let Lane { wanted, throttle, .. } = self.state().chains[usize::from(chain)];

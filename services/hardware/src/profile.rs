@@ -53,6 +53,11 @@ pub struct Profile {
     #[serde(default)]
     pub button: Vec<Light>,
     pub temperature: Temperature,
+    /// Instead of `temperature` where the unit stands in a liquid.
+    pub immersion: Option<Temperature>,
+    /// It stands in one: a fact of this unit, which has no fans then.
+    #[serde(skip)]
+    pub immersed: bool,
     #[serde(default)]
     pub safety: Safety,
     pub board: Vec<BoardProfile>,
@@ -70,6 +75,8 @@ pub struct BoardProfile {
     /// Active where a board is plugged in.
     pub plug: Option<Line>,
     pub eeprom: Option<Eeprom>,
+    /// What it turns into heat at the chain's `mhz` and nominal voltage; needed to tell a frozen sensor from a quiet one.
+    pub watts: Option<f64>,
     /// Without it the chips hang on the PSU itself.
     pub rail: Option<Rail>,
     #[serde(default)]

@@ -17,6 +17,7 @@ use self::start::Part;
 use crate::{
     power::{Fault, Sample},
     profile::Profile,
+    safety::Cause,
 };
 
 /// Where a board is on its way from off to hashing.
@@ -61,6 +62,8 @@ pub(crate) struct Status {
     boards: RefCell<Vec<Place>>,
     /// Why all are off, whatever they say.
     machine: RefCell<Wrong>,
+    /// What slows all down.
+    throttled: RefCell<Vec<Cause>>,
     /// What the machine's fans and sensors are compared with, and where they are in the lists: in front.
     parts: Part,
 }
@@ -70,6 +73,8 @@ pub(crate) struct Status {
 struct Place {
     stage: Stage,
     wrong: Wrong,
+    /// What slows it down.
+    throttled: Vec<Cause>,
     /// None is plugged in.
     absent: bool,
     parts: Part,
@@ -88,6 +93,7 @@ impl Status {
         let boards = start::boards(profile).map(|parts| Place {
             stage: Stage::Off,
             wrong: Wrong::default(),
+            throttled: Vec::new(),
             absent: false,
             parts,
         });
@@ -95,6 +101,7 @@ impl Status {
             boards: RefCell::new(boards.collect()),
             shared: Arc::new(Mutex::new(start::told(profile))),
             machine: RefCell::default(),
+            throttled: RefCell::default(),
             parts,
         }
     }
@@ -141,6 +148,23 @@ impl Status {
         self.off(board, Some(start::described(fault, Some(board), reason)), reason, false);
     }
 
+    /// A board hashes slowly because of `causes`; none: no longer.
+    pub(crate) fn throttled(&self, board: u8, causes: Vec<Cause>) {
+        if self.boards.borrow()[usize::from(board)].throttled != causes {
+            said(&causes);
+            self.place(board, |place| place.throttled = causes);
+        }
+    }
+
+    /// Likewise all boards.
+    pub(crate) fn machine_throttled(&self, causes: Vec<Cause>) {
+        if *self.throttled.borrow() != causes {
+            said(&causes);
+            self.throttled.replace(causes);
+            self.show();
+        }
+    }
+
     /// None is plugged in.
     pub(crate) fn absent(&self, board: u8, reason: &str) {
         self.off(board, None, reason, true);
@@ -161,6 +185,7 @@ impl Status {
         self.place(board, |place| {
             (place.stage, place.absent) = (Stage::Off, absent);
             place.wrong = Wrong { reason: reason.into(), fault };
+            place.throttled.clear();
         });
     }
 
@@ -176,6 +201,7 @@ impl Status {
             None => start::refusal(None, reason),
         };
         self.machine.replace(Wrong { reason: reason.into(), fault: Some(described) });
+        self.throttled.take();
         self.update(|told| told.machine.psu.as_mut().map(|psu| set(&mut psu.state, "off")));
         self.show();
     }
@@ -255,6 +281,13 @@ impl Status {
             }
             status.faults.clear();
             status.faults.extend(wrongs().filter_map(|wrong| wrong.fault.clone()));
+            let slow = |causes: &[Cause], board| -> Vec<_> {
+                causes.iter().map(|cause| start::throttle(cause, board)).collect()
+            };
+            status.faults.extend(slow(&self.throttled.borrow(), None));
+            for (place, board) in boards.iter().zip(0..) {
+                status.faults.extend(slow(&place.throttled, Some(board)));
+            }
             changed
         });
         if changed {
@@ -271,6 +304,9 @@ impl Status {
 impl Part {
     /// Takes over what was seen of these fans and sensors. `powered`: chips have power, so their diodes must be readable.
     fn look(&self, sample: &Sample, powered: bool, status: &mut HardwareStatus) {
+        for (fan, percent) in status.fans.iter_mut().skip(self.fans).zip(&sample.fan_percent) {
+            fan.duty_percent = percent.map_or(f64::NAN, f64::from);
+        }
         let rpms = self.min_rpm.iter().zip(&sample.fans);
         let fans = status.fans.iter_mut().zip(&mut status.fan_rpm).skip(self.fans);
         for ((fan, shown), (min, rpm)) in fans.zip(rpms) {
@@ -286,6 +322,13 @@ impl Part {
     fn hottest_chip(&self, sample: &Sample) -> f64 {
         let chips = self.of_chips.iter().zip(&sample.sensors).filter(|(of_chip, _)| **of_chip);
         chips.filter_map(|(_, celsius)| *celsius).fold(f64::NAN, f64::max)
+    }
+}
+
+/// In the log, once a change.
+fn said(causes: &[Cause]) {
+    for cause in causes {
+        tracing::warn!(target: "adit_hardware", cause = %cause, "throttled");
     }
 }
 

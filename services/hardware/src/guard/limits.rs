@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     profile::{self, BoardProfile, Place, Profile},
     safety::{
-        BoardLimits, ControllerLimits, FanLimits, Hazard, Limits, Parts, Physics, PsuLimits, RailLimits,
-        Reads, SensorKind, SensorLimits, Supply,
+        BoardLimits, ControllerLimits, Cooling, FanLimits, Frozen, Hazard, Limits, Parts, Physics, PsuLimits,
+        RailLimits, Reads, SensorKind, SensorLimits, Supply,
     },
 };
 
@@ -16,6 +16,8 @@ const HYSTERESIS: f64 = 3.0;
 /// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
 const OFF_SHARE: f64 = 0.25;
 const FALL: Duration = Duration::from_millis(500);
+/// A meter may show a little less than nothing.
+const LEAST_AMPERES: f64 = -2.0;
 /// From switching a supply on to its saying so.
 const PSU_SETTLE: Duration = Duration::from_secs(2);
 /// How old a reading may be while nobody waits for anything.
@@ -28,6 +30,7 @@ fn ms(ms: u32) -> Duration {
 impl Limits {
     pub(crate) fn of(profile: &Profile) -> Self {
         let mut limits = Self {
+            cooling: if profile.immersed { Cooling::Immersion } else { Cooling::Air },
             shared: parts(profile, &profile.fan, &profile.sensor, profile.psu.iter().map(supply).collect()),
             psu: profile.psu.as_ref().map(|psu| PsuLimits {
                 name: psu.part.name().into(),
@@ -76,8 +79,13 @@ fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
         rise: Duration::ZERO,
         fall: FALL,
         reads: Reads::Always,
-        amperes: None,
+        amperes: rail.part.most_amperes().map(|most| (LEAST_AMPERES, most)),
     });
+    let mut parts = parts(profile, &board.fan, &board.sensor, rails.collect());
+    if let Some(watts) = board.watts {
+        let heated = parts.sensors.iter_mut().filter(|sensor| sensor.kind != SensorKind::Intake);
+        heated.for_each(|sensor| sensor.frozen = Some(Frozen::on_a_board_of(watts)));
+    }
     BoardLimits {
         name: board.name.clone(),
         supply: match (&profile.psu, &board.rail) {
@@ -85,13 +93,13 @@ fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
             (Some(_), Some(_)) => Supply::Switched,
             (Some(_), None) => Supply::Common,
         },
-        parts: parts(profile, &board.fan, &board.sensor, rails.collect()),
+        parts,
         controller: Some(ControllerLimits {
             name: "controller".into(),
             reads: Reads::Always,
             settle: Duration::ZERO,
         }),
-        has_identity: false,
+        has_identity: board.eeprom.is_some(),
     }
 }
 
@@ -117,7 +125,7 @@ fn parts(
     let fan = |fan: &profile::Fan| FanLimits {
         name: fan.name.clone(),
         min_rpm: fan.min_rpm.into(),
-        full_rpm: None,
+        full_rpm: fan.full_rpm.map(f64::from),
         slow_share: 0.6,
         spin_up: ms(fan.spin_up_ms),
     };
@@ -131,7 +139,7 @@ fn parts(
 }
 
 /// `None`: is only shown.
-pub(super) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<SensorLimits> {
+pub(crate) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<SensorLimits> {
     let limits = &profile.temperature;
     let (kind, max) = match sensor.of {
         Place::Chip => (SensorKind::Chip, limits.max_chip_celsius),
@@ -155,7 +163,6 @@ pub(super) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<S
         reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
         settle: ms(limits.settle_ms),
         physics: Physics::default(),
-        // Nothing measures watts yet.
         frozen: None,
     })
 }

@@ -96,10 +96,18 @@ impl Farm {
         })
     }
 
-    /// Drives the machine while `story` goes on, then makes it safe.
+    /// Drives the machine for a miner that lives while `story` goes on, then makes it safe.
     async fn run(&self, story: impl Future<Output = ()>) {
+        self.run_for(alive, story).await;
+    }
+
+    async fn run_for(
+        &self,
+        miner_does: impl AsyncFnOnce(&OwnedFd) -> Infallible,
+        story: impl Future<Output = ()>,
+    ) {
         let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
-        let guard = Guard::new(&self.profile, &self.path).unwrap();
+        let guard = Guard::new(&self.profile, &self.path, &self.orders).unwrap();
         let mut machine = Machine::new(&self.profile, links, Claim::Alone);
         let (sender, mut holders) = mpsc::channel(1);
         let (ours, miner) = seqpacket::pair().unwrap();
@@ -109,7 +117,7 @@ impl Farm {
             () = story => {}
             never = machine.run(&guard) => match never {},
             () = self.path.serve(&mut holders) => unreachable!("it never ends"),
-            never = alive(&miner) => match never {},
+            never = miner_does(&miner) => match never {},
         }
         machine.make_safe().await;
         assert!(machine.safe().reached(), "{:?}", machine.safe());
@@ -171,6 +179,7 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
         farm.hashing(&[0, 1, 2]).await;
         let status = farm.told();
         assert_eq!((status.stage.as_str(), status.fault.as_str()), ("hashing", ""));
+        assert!(status.boards.iter().all(|board| board.identity == "BHB42601"), "{status:#?}");
         assert!(status.fan_rpm.len() == 4 && status.fan_rpm.iter().all(|rpm| *rpm > 5000), "{status:#?}");
         let psu =
             farm.until_told("the supply", |status| status.psu.as_ref().unwrap().state == "on").await.psu;
@@ -183,6 +192,20 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
         let reset = first(&|event| matches!(event, Event::Reset { held: false }));
         assert!(fan < psu && psu < reset, "{fan} {psu} {reset}");
         assert!(!events.iter().any(|event| matches!(event, Event::EepromWritten { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_machine_that_nobody_asks_for_work_gets_no_power_and_has_no_fault() {
+    let quiet = ("spin_up_ms = 8000", "spin_up_ms = 8000\nquiet_percent = 30");
+    let farm = Farm::with(&S19J_PRO, |text, _| text.replace(quiet.0, quiet.1));
+    let nobody = async |_: &OwnedFd| std::future::pending().await;
+    farm.run_for(nobody, async {
+        farm.until_told("quiet fans", |status| status.fans.iter().all(|fan| fan.duty_percent == 30.0)).await;
+        let (status, truth) = (farm.told(), farm.handle.state());
+        assert_eq!((status.stage.as_str(), status.fault.as_str(), status.faults.len()), ("off", "", 0));
+        assert!(!truth.psu.unwrap().on && truth.boards.iter().all(|board| board.reset));
     })
     .await;
 }
@@ -244,7 +267,7 @@ async fn a_board_of_another_kind_and_one_that_is_not_there_get_no_power_and_the_
     farm.run(async {
         farm.hashing(&[1]).await;
         let status = farm.until_told("another", |status| status.boards[2].state == "fault").await;
-        let reason = "hb2: board says that it is a BHB42601, the profile is for BHB42611";
+        let reason = "hb2: EEPROM: wrong board (profile says \"BHB42611\", EEPROM \"BHB42601\")";
         assert_eq!(status.boards[2].reason, reason);
         assert_eq!(
             (status.boards[0].state.as_str(), status.boards[0].reason.as_str()),

@@ -15,8 +15,6 @@ pub(crate) enum BoardError {
     Kernel { path: PathBuf, error: io::Error },
     #[error("still at {volts:.3} V after it was switched off")]
     StillOn { volts: f64 },
-    #[error("board says that it is a {found}, the profile is for {wanted}")]
-    OtherBoard { found: String, wanted: String },
     #[error("its USB device has no serial port for the chain")]
     NoChainPort,
     /// The profile names it, this driver has nothing for it.

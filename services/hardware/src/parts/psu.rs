@@ -75,9 +75,8 @@ impl Psu {
     }
 
     /// Any word that it understands is a sign of life; this one also says whether it is on.
-    pub(crate) async fn heartbeat(&mut self) -> Result<(), BoardError> {
-        self.part.is_on(&mut self.bus, &mut Delay).await?;
-        Ok(())
+    pub(crate) async fn heartbeat(&mut self) -> Result<bool, BoardError> {
+        Ok(self.part.is_on(&mut self.bus, &mut Delay).await?)
     }
 
     pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {

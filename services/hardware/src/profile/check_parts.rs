@@ -154,6 +154,10 @@ impl<'a> Parts<'a> {
             self.once(&format!("{key}.name"), &fan.name, &mut names);
             self.is.range(&format!("{key}.min_rpm"), fan.min_rpm, 100, 20_000);
             self.is.range(&format!("{key}.spin_up_ms"), fan.spin_up_ms, 100, 30_000);
+            self.is.range(&format!("{key}.quiet_percent"), fan.quiet_percent, 20, 100);
+            if let Some(full) = fan.full_rpm {
+                self.is.range(&format!("{key}.full_rpm"), full, fan.min_rpm + 1, 30_000);
+            }
             let part = format!("{key}.part.{}", fan.part.name());
             match &fan.part {
                 FanPart::Emc2101(device) => self.device(&part, &device.bus, device.address),
@@ -233,6 +237,9 @@ impl<'a> Parts<'a> {
             self.is.that(!names.is_empty() && names.iter().all(right), &format!("{key}.names"), || {
                 "needs one name or more, each of 1 to 16 letters".into()
             });
+        }
+        if let Some(watts) = board.watts {
+            self.is.range(&format!("{key}.watts"), watts, 1.0, 10_000.0);
         }
         self.fans(&format!("{key}.fan"), &board.fan);
         self.sensors(&format!("{key}.sensor"), &board.sensor);

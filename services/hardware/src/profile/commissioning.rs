@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Profile, ProfileError, place};
+use super::{Profile, ProfileError, Sensor, SensorPart, place};
 
 #[derive(Debug, Clone, Default)]
 pub struct Commissioning {
@@ -25,8 +25,19 @@ pub struct Commissioning {
 struct File {
     /// Name of the profile that this was found out for.
     machine: String,
+    /// How the unit loses its heat.
+    #[serde(default)]
+    cooling: Cooling,
     #[serde(default)]
     confirmed: BTreeMap<String, Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Cooling {
+    #[default]
+    Air,
+    Immersion,
 }
 
 impl Commissioning {
@@ -50,8 +61,41 @@ impl Commissioning {
 
     /// The profile of this unit. Errors name the line of this file. A file for another machine confirms nothing.
     pub(super) fn apply(&self, profile: Profile, text: &str) -> Result<Profile, ProfileError> {
+        if self.file.machine != profile.name {
+            return Ok(profile);
+        }
+        let mut unit = self.confirm(profile, text)?;
+        if self.file.cooling == Cooling::Immersion {
+            self.immerse(&mut unit)?;
+        }
+        Ok(unit)
+    }
+
+    /// Fans are neither there nor missed; limits are those for the liquid where the profile has them.
+    fn immerse(&self, unit: &mut Profile) -> Result<(), ProfileError> {
+        let behind_fan =
+            |sensor: &Sensor| matches!(sensor.part, SensorPart::Emc2101(_) | SensorPart::Emc2101Diode(_));
+        let sensors = unit.board.iter().flat_map(|board| &board.sensor).chain(&unit.sensor);
+        if let Some(sensor) = sensors.into_iter().find(|sensor| behind_fan(sensor)) {
+            let name = &sensor.name;
+            let what = format!(
+                "cooling: {} cannot do without its fan, whose controller reads the sensor {name}",
+                unit.name
+            );
+            return Err(ProfileError::Wrong { path: self.path.clone(), line: self.line_of("cooling"), what });
+        }
+        unit.immersed = true;
+        unit.fan.clear();
+        unit.board.iter_mut().for_each(|board| board.fan.clear());
+        if let Some(limits) = unit.immersion.clone() {
+            unit.temperature = limits;
+        }
+        Ok(())
+    }
+
+    fn confirm(&self, profile: Profile, text: &str) -> Result<Profile, ProfileError> {
         let confirmed = &self.file.confirmed;
-        if confirmed.is_empty() || self.file.machine != profile.name {
+        if confirmed.is_empty() {
             return Ok(profile);
         }
         let mut table = Value::Table(text.parse::<Table>().expect("the profile was parsed before"));
@@ -73,8 +117,12 @@ impl Commissioning {
     }
 
     fn wrong(&self, key: &str, what: String) -> ProfileError {
-        let quoted = format!("\"{key}\"");
-        let line = self.text.lines().position(|line| line.trim_start().starts_with(&quoted));
-        ProfileError::Wrong { path: self.path.clone(), line: line.map_or(1, |line| line + 1), what }
+        ProfileError::Wrong { path: self.path.clone(), line: self.line_of(&format!("\"{key}\"")), what }
+    }
+
+    /// From 1.
+    fn line_of(&self, beginning: &str) -> usize {
+        let line = self.text.lines().position(|line| line.trim_start().starts_with(beginning));
+        line.map_or(1, |line| line + 1)
     }
 }

@@ -83,8 +83,18 @@ pub struct Fan {
     pub part: FanPart,
     /// Below this the fan counts as stopped.
     pub min_rpm: u32,
+    /// What it turns at when it is driven full; without it a fan is never found slow.
+    pub full_rpm: Option<u32>,
+    /// As slow as it may be driven while everything is cool.
+    #[serde(default = "full")]
+    pub quiet_percent: u8,
     /// Time to reach `min_rpm` from rest.
     pub spin_up_ms: u32,
+}
+
+/// Always.
+fn full() -> u8 {
+    100
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -395,6 +405,14 @@ impl PsuPart {
 }
 
 impl RailPart {
+    /// What it may carry, where that is measured.
+    pub(crate) fn most_amperes(&self) -> Option<f64> {
+        match self {
+            Self::Tps546d24a(tps) => Some(tps.over_current_amperes),
+            _ => None,
+        }
+    }
+
     /// It can be told another voltage while it is on.
     pub(crate) fn is_settable(&self) -> bool {
         matches!(self, Self::Tps546d24a(_))

@@ -8,6 +8,7 @@ use super::{
     watch::{self, Finding, Latch, Part, Watch, Watched},
 };
 
+const CONTROL: &str = "control loop";
 /// Slowest stream of air that a fan's drive is taken for, as a share of the fastest.
 const LEAST_BREEZE: f64 = 0.2;
 
@@ -94,17 +95,20 @@ impl Zone {
         zone.shared = true;
         // Without a PSU of its own there is nothing to switch: supply is there.
         zone.power = Power { on: limits.psu.is_none(), ..zone.power };
-        let life = |hazard: Hazard, name: &str| {
+        let life = |hazard: Hazard, name: &str, last: Option<Time>| {
             let rule = &limits.rules[hazard];
             let first = [rule.throttle, rule.chain_off, rule.all_off].into_iter().flatten().min();
-            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last: now })
+            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last })
         };
         zone.psu = limits.psu.as_ref().map(|psu| {
             let report = Watched::new(&psu.name, now, limits.stale, Report { settle: psu.settle });
-            (report.trusted_if(true), psu.has_heartbeat.then(|| life(Hazard::PsuSilent, &psu.name)))
+            (
+                report.trusted_if(true),
+                psu.has_heartbeat.then(|| life(Hazard::PsuSilent, &psu.name, Some(now))),
+            )
         });
-        // Nobody needs to have asked for work before power comes; only to do so in time.
-        zone.control = Some(life(Hazard::ControlSilent, "control loop").trusted_if(true));
+        // One sign is enough, and the first one is waited for: see `wait`.
+        zone.control = Some(life(Hazard::ControlSilent, CONTROL, None).trusted_if(true));
         zone
     }
 
@@ -313,7 +317,11 @@ impl Zone {
         if let Some(part) = self.parts().find(|part| !part.is_proven()) {
             return wait(part.name(), Why::Unproven);
         }
-        (!self.power.on && !self.is_cool(now, psu)).then(|| Wait { part: self.name.clone(), why: Why::Warm })
+        if !self.power.on && !self.is_cool(now, psu) {
+            return wait(&self.name, Why::Warm);
+        }
+        let unasked = self.control.as_ref().is_some_and(|control| control.detector().last.is_none());
+        unasked.then(|| Wait { part: CONTROL.into(), why: Why::Unasked })
     }
 
     fn readable(&self, psu: Power) -> impl Iterator<Item = &Watched<Thermometer>> {

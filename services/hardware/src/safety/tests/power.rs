@@ -36,6 +36,19 @@ fn no_power_before_every_part_has_been_seen_well_twice() {
 }
 
 #[test]
+fn nothing_gets_power_before_somebody_asks_for_work_and_that_is_no_fault() {
+    let mut bench = Bench::cold(limits());
+    bench.silence(MACHINE, &Reading::Control);
+    let verdict = bench.runs(ms(200_000));
+    let wait = Wait { part: "control loop".into(), why: Why::Unasked };
+    assert_eq!((verdict.machine.stage, verdict.machine.waits_for), (Stage::AllOff, Some(wait)));
+    assert!(verdict.boards.iter().all(|board| board.stage == Stage::AllOff));
+    assert_eq!((verdict.machine.fans, bench.hazards()), (FanDemand::Normal, vec![]));
+    bench.set(MACHINE, Reading::Control);
+    assert_eq!(bench.look().machine.stage, Stage::Run, "the first sign is enough");
+}
+
+#[test]
 fn a_fan_at_rest_has_its_time_to_spin_up_and_no_more() {
     let mut bench = Bench::cold(limits());
     bench.set(MACHINE, Reading::Rpm(0, Some(0.0)));
