@@ -26,6 +26,11 @@ impl Kept {
     pub fn new(passed: impl IntoIterator<Item = (String, OwnedFd)>) -> Self {
         Self(passed.into_iter().collect())
     }
+
+    /// One that is no line.
+    pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        self.0.remove(name)
+    }
 }
 
 /// A handle to the lines that nobody has taken yet.
