@@ -19,6 +19,7 @@ use rustix::system::RebootCommand;
 
 use crate::console::Console;
 use crate::kept::Kept;
+use crate::notify::{NotifyError, NotifySocket};
 use crate::report;
 use crate::service::{SafeState, Service};
 use crate::supervisor::ServiceId;
@@ -31,6 +32,8 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 /// As the supervisor does it: a safe state that did not work is tried once more, and after SIGKILL its end is waited for.
 const ATTEMPTS: usize = 2;
+/// Messages that are looked through for lines.
+const MOST_MESSAGES: usize = 256;
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// What is needed to make the machine safe without the supervisor.
@@ -38,6 +41,7 @@ const KILL_GRACE: Duration = Duration::from_secs(2);
 pub struct Emergency {
     safe_states: Vec<Wanted>,
     kept: Kept,
+    notify: Option<Arc<NotifySocket>>,
     environment: Vec<(String, String)>,
     console: Console,
     /// The console's descriptor, for when a panic came out of the console's own code.
@@ -48,6 +52,7 @@ pub struct Emergency {
 #[derive(Clone)]
 struct Wanted {
     service: ServiceId,
+    fd_store_max: usize,
     safe_state: SafeState,
 }
 
@@ -61,19 +66,21 @@ struct Run<'a> {
 }
 
 impl Emergency {
-    /// Services in the supervisor's order.
+    /// Services in the supervisor's order. Without `notify` safe states cannot leave lines open.
     pub fn new<'a>(
         services: impl Iterator<Item = &'a Service>,
         kept: Kept,
+        notify: Option<Arc<NotifySocket>>,
         environment: Vec<(String, String)>,
         console: Console,
     ) -> Self {
         let wanted = |(index, service): (usize, &Service)| {
-            Some(Wanted { service: ServiceId(index), safe_state: service.safe_state.clone()? })
+            let safe_state = service.safe_state.clone()?;
+            Some(Wanted { service: ServiceId(index), fd_store_max: service.fd_store_max, safe_state })
         };
         let safe_states = services.enumerate().filter_map(wanted).collect();
         let out = console.descriptor();
-        Emergency { safe_states, kept, environment, console, out }
+        Emergency { safe_states, kept, notify, environment, console, out }
     }
 
     /// From here on a panic in the calling thread, PID 1's own, ends in [`Emergency::reboot`]. Another thread's panic ends that thread,
@@ -118,9 +125,10 @@ impl Emergency {
         let began = clock::boottime();
         let mut lines = Vec::new();
         let mut wanted: Vec<_> = self.safe_states.iter().collect();
+        let mut started = Vec::new();
         for attempt in 1..=ATTEMPTS {
             let mut failed = Vec::new();
-            for (again, result) in self.run_all(&wanted) {
+            for (again, result) in self.run_all(&wanted, &mut started) {
                 let ms = (clock::boottime() - began).as_millis();
                 match result {
                     Ok(()) => {
@@ -134,16 +142,44 @@ impl Emergency {
                 }
             }
             wanted = failed;
+            self.take_left(&started);
         }
         lines
     }
 
-    fn run_all<'a>(&self, all: &[&'a Wanted]) -> Vec<(&'a Wanted, Result<(), String>)> {
+    /// Takes the lines that safe states have left: the next try could not request those again.
+    fn take_left(&self, started: &[(Pid, &Wanted)]) {
+        let Some(notify) = &self.notify else { return };
+        for _ in 0..MOST_MESSAGES {
+            match notify.receive() {
+                Ok(Some(received)) => {
+                    let from = started.iter().find(|(pid, _)| *pid == received.sender);
+                    let (Some((_, wanted)), Some(order)) = (from, received.message.descriptors) else {
+                        continue;
+                    };
+                    let descriptors = received.descriptors.into_iter().map(Arc::new).collect();
+                    if let Some(mut store) = self.kept.store_now() {
+                        // What is refused is not needed by anyone who is to come.
+                        let _ = store.obey(wanted.service, wanted.fd_store_max, order, descriptors);
+                    }
+                }
+                Ok(None) | Err(NotifyError::Socket(_)) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn run_all<'a>(
+        &self,
+        all: &[&'a Wanted],
+        started: &mut Vec<(Pid, &'a Wanted)>,
+    ) -> Vec<(&'a Wanted, Result<(), String>)> {
         let mut results = Vec::new();
         let mut running = Vec::new();
         for wanted in all {
             match self.start(wanted) {
                 Ok(pid) => {
+                    started.push((pid, *wanted));
                     let until = clock::boottime() + wanted.safe_state.timeout;
                     running.push(Run { wanted, pid, killed: false, until });
                 }
@@ -190,7 +226,7 @@ impl Emergency {
         results
     }
 
-    fn start(&self, Wanted { service, safe_state }: &Wanted) -> Result<Pid, String> {
+    fn start(&self, Wanted { service, safe_state, .. }: &Wanted) -> Result<Pid, String> {
         let (program, arguments) = safe_state.exec.split_first().ok_or("names no program")?;
         let null = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
         let error_stream = std::io::stderr();

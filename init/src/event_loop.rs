@@ -32,7 +32,7 @@ pub struct EventLoop {
     pub supervisor: Supervisor,
     pub signals: Signals,
     pub console: Console,
-    pub notify: NotifySocket,
+    pub notify: Arc<NotifySocket>,
     pub kept: Kept,
     pub doors: Option<Doors>,
     /// Until the slot's tries are given back, which happens once.

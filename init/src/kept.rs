@@ -20,16 +20,42 @@ impl Kept {
         owned(&self.store(), service)
     }
 
-    /// The same after a panic, which may have come out of the store itself: then there is nothing to be had.
-    pub fn of_now(&self, service: ServiceId) -> Vec<(String, Arc<OwnedFd>)> {
+    /// After a panic, which may have come out of the store itself: then there is nothing to be had.
+    pub fn store_now(&self) -> Option<MutexGuard<'_, Store<Arc<OwnedFd>>>> {
         match self.0.try_lock() {
-            Ok(store) => owned(&store, service),
-            Err(TryLockError::Poisoned(store)) => owned(&store.into_inner(), service),
-            Err(TryLockError::WouldBlock) => Vec::new(),
+            Ok(store) => Some(store),
+            Err(TryLockError::Poisoned(store)) => Some(store.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
+    }
+
+    /// [`Kept::of`], after a panic.
+    pub fn of_now(&self, service: ServiceId) -> Vec<(String, Arc<OwnedFd>)> {
+        self.store_now().map(|store| owned(&store, service)).unwrap_or_default()
     }
 }
 
 fn owned(store: &Store<Arc<OwnedFd>>, service: ServiceId) -> Vec<(String, Arc<OwnedFd>)> {
     store.of(service).map(|(name, descriptor)| (name.to_owned(), Arc::clone(descriptor))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+    use crate::descriptors::{FdName, FdOrder};
+
+    #[test]
+    fn a_panic_out_of_the_store_itself_does_not_wait_for_it() {
+        let kept = Kept::default();
+        let file = Arc::new(File::open("/dev/null").expect("it is there").into());
+        let order = FdOrder::Keep(FdName::default());
+        kept.store().obey(ServiceId(3), 1, order, vec![file]).expect("one is allowed");
+        assert_eq!(kept.of_now(ServiceId(3)).len(), 1);
+        let held = kept.store();
+        assert!(kept.of_now(ServiceId(3)).is_empty());
+        drop(held);
+        assert_eq!(kept.of_now(ServiceId(3))[0].0, "stored");
+    }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use adit_slots::AfterBoot;
 use adit_sys::signals::{Signal, take_over};
@@ -54,8 +55,10 @@ pub fn run(paths: &Paths) -> ! {
     let environment = environment(paths, &command_line);
 
     let (services, errors) = unit_file::load(&paths.units());
-    let kept = Kept::default();
-    let emergency = Emergency::new(services.iter(), kept.clone(), environment.clone(), console.clone());
+    let (kept, notify) = (Kept::default(), notify_socket(&paths.notify()));
+    let heard = notify.as_ref().ok().cloned();
+    let emergency =
+        Emergency::new(services.iter(), kept.clone(), heard, environment.clone(), console.clone());
     emergency.clone().on_panic();
     if !errors.is_empty() {
         for error in errors {
@@ -66,13 +69,15 @@ pub fn run(paths: &Paths) -> ! {
 
     let seed = RandomState::new().build_hasher().finish();
     let supervisor = Supervisor::new(services, seed);
-    let started = event_loop(paths, &console, environment, supervisor, kept).and_then(|mut init| {
-        // Nothing is stopped yet that could end the unit here.
-        init.handle(Event::Secure);
-        set_up(paths, &command_line, &mut init)?;
-        init.handle(Event::Start);
-        Ok(init)
-    });
+    let started = notify
+        .and_then(|notify| event_loop(paths, &console, environment, supervisor, kept, notify))
+        .and_then(|mut init| {
+            // Nothing is stopped yet that could end the unit here.
+            init.handle(Event::Secure);
+            set_up(paths, &command_line, &mut init)?;
+            init.handle(Event::Start);
+            Ok(init)
+        });
     match started {
         Ok(mut init) => {
             let ending = init.run();
@@ -91,6 +96,7 @@ fn event_loop(
     environment: Vec<(String, String)>,
     supervisor: Supervisor,
     kept: Kept,
+    notify: Arc<NotifySocket>,
 ) -> anyhow::Result<EventLoop> {
     let signals = take_over(&[Signal::CHILD, Signal::TERM, Signal::INT, Signal::USR2]).context("signals")?;
     let null =
@@ -103,7 +109,7 @@ fn event_loop(
         supervisor,
         signals,
         console: console.clone(),
-        notify: notify_socket(&paths.notify())?,
+        notify,
         kept,
         doors: None,
         boot_state: None,
@@ -117,11 +123,11 @@ fn event_loop(
 }
 
 /// There before the first safe state: lines that it takes hold of are to stay.
-fn notify_socket(path: &Path) -> anyhow::Result<NotifySocket> {
+fn notify_socket(path: &Path) -> anyhow::Result<Arc<NotifySocket>> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    NotifySocket::bind(path).with_context(|| path.display().to_string())
+    NotifySocket::bind(path).map(Arc::new).with_context(|| path.display().to_string())
 }
 
 /// What the services need to find. Runs while the safe states are being brought about.

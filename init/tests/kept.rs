@@ -104,6 +104,30 @@ signal.pause()";
 }
 
 #[test]
+fn in_an_emergency_too_lines_are_held_and_found_by_the_second_try() {
+    let Some(plan) = Plan::new("in_an_emergency_too_lines_are_held_and_found_by_the_second_try") else {
+        return;
+    };
+    let reset = line(plan.path(), "reset");
+    let safe_state = "event('safe')
+if found: exit(0)
+notify('FDSTORE=1\\nFDNAME=reset', pipe('reset'))
+exit(9)";
+    let safe_state = python(&plan, "safe", safe_state);
+    plan.unit(
+        "hardware",
+        &format!("exec = [\"/bin/true\"]\nsafe_state = [\"{safe_state}\"]\nsafe_state_timeout_ms = 60000\nfd_store_max = 1\n"),
+    );
+    plan.unit("miner", "nonsense");
+    let mut world = plan.start();
+    world.line(1, "INFO adit_init: safe state reason=\"emergency\" ms=");
+    assert!(is_held(&reset), "while a person reads why");
+    world.end();
+    assert!(is_let_go(&reset));
+    assert_eq!(world.file("events"), "safe\nsafe reset\n", "{}", world.console());
+}
+
+#[test]
 fn what_a_unit_does_not_allow_is_closed_and_said_once() {
     let Some(plan) = Plan::new("what_a_unit_does_not_allow_is_closed_and_said_once") else { return };
     let names = ["none", "first", "second", "colon", "crowd", "finished"];
