@@ -20,7 +20,7 @@ use crate::descriptors::{FdOrder, Refused};
 use crate::doors::Doors;
 use crate::good_boot::Check;
 use crate::kept::Kept;
-use crate::notify::{NotifyError, NotifySocket, Received};
+use crate::notify::{NotifyError, NotifySocket, Passed, Received};
 use crate::paths::Paths;
 use crate::report;
 use crate::supervisor::{Effect, Ending, Event, Exit, ServiceId, Supervisor, Task};
@@ -209,7 +209,7 @@ impl EventLoop {
         ending
     }
 
-    fn obey(&mut self, service: ServiceId, order: FdOrder, descriptors: Vec<OwnedFd>) {
+    fn obey(&mut self, service: ServiceId, order: FdOrder, descriptors: Vec<Passed>) {
         let limit = self.supervisor.service(service).fd_store_max;
         let descriptors = descriptors.into_iter().map(Arc::new).collect();
         let obeyed = self.kept.store().obey(service, limit, order, descriptors);

@@ -41,7 +41,30 @@ pub struct Message {
 pub struct Received {
     pub sender: Pid,
     pub message: Message,
-    pub descriptors: Vec<OwnedFd>,
+    pub descriptors: Vec<Passed>,
+}
+
+/// A descriptor that somebody else has made.
+#[derive(Debug)]
+pub struct Passed(OwnedFd);
+
+impl AsFd for Passed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Passed {
+    fn from(descriptor: OwnedFd) -> Self {
+        Passed(descriptor)
+    }
+}
+
+impl Drop for Passed {
+    fn drop(&mut self) {
+        // A TCP socket that lingers would hold up whoever closes it for as long as its maker likes. Others are none, and say so.
+        let _ = net::sockopt::set_socket_linger(&self.0, None);
+    }
 }
 
 impl Message {
@@ -120,7 +143,7 @@ impl NotifySocket {
         for message in ancillary.drain() {
             match message {
                 RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
-                RecvAncillaryMessage::ScmRights(sent) => descriptors.extend(sent),
+                RecvAncillaryMessage::ScmRights(sent) => descriptors.extend(sent.map(Passed)),
                 _ => {}
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Signal, kill_process};
-use world::Plan;
+use world::{Plan, number};
 
 /// What each Python program here begins with.
 const LIBSYSTEMD: &str = "
@@ -101,6 +101,31 @@ signal.pause()";
     let again = "safe reset enable\nstart hardware.status reset enable\n".repeat(3);
     let expected = format!("safe\nstart hardware.status reset\n{again}safe enable\n");
     assert_eq!(world.file("events"), expected, "{}", world.console());
+}
+
+#[test]
+fn a_socket_that_lingers_does_not_hold_pid_1_up() {
+    let Some(plan) = Plan::new("a_socket_that_lingers_does_not_hold_pid_1_up") else { return };
+    // Thirty seconds for bytes that nobody reads.
+    let lingers = "
+import socket, struct
+listener = socket.create_server(('127.0.0.1', 0))
+near = socket.create_connection(listener.getsockname())
+far, _ = listener.accept()
+near.setblocking(False)
+try:
+    while True: near.send(b'x' * 65536)
+except BlockingIOError: pass
+near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 30))
+notify('STATUS=stuck', near.fileno())
+near.close()
+notify('READY=1')
+signal.pause()";
+    let lingers = python(&plan, "lingers", lingers);
+    plan.unit("miner", &format!("exec = [\"{lingers}\"]\nready = \"notify\"\nstart_timeout_ms = 60000\n"));
+    let world = plan.start();
+    let at = |state: &str| number(&world.line(1, &format!("service name=miner state={state} ")), "ms");
+    assert!(at("ready") - at("starting") < 20_000);
 }
 
 #[test]
