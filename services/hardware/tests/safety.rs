@@ -303,6 +303,31 @@ async fn the_one_shot_says_which_part_was_not_reached() {
     assert!(took < Duration::from_millis(2500), "{took:?}");
 }
 
+/// Whether the file cannot be understood, or says what the profile does not ask. The exit code says what was read back.
+#[test]
+fn what_is_wrong_in_the_units_own_file_does_not_keep_power_on() {
+    let bench = bench(&[]);
+    let unit = bench.profile_path.with_file_name("commissioning.toml");
+    for (text, complaint) in [
+        (
+            "machine = \"bench-bitaxe\"\n[confirmed]\n\"board.rail.volts\" = 1.2\n",
+            "board.rail.volts is not disputed",
+        ),
+        ("machine = 3\n", "invalid type"),
+    ] {
+        std::fs::write(&unit, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_adit-hardware"))
+            .arg("--safe-state")
+            .args([Path::new("--machine"), &bench.profile_path, Path::new("--commissioning"), &unit])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(complaint), "{said}");
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(bench.state().reset);
+    }
+}
+
 #[tokio::test]
 async fn sigterm_is_the_safe_state_and_exit_code_0_and_the_console_says_what_the_contract_says() {
     let bench = bench(&[]);

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{Links, Machine};
 use crate::{
-    bus::{Claim, simulated},
+    bus::{Claim, Kept, simulated},
     guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
@@ -305,7 +305,7 @@ fn hang(bus: &str) {
 async fn fans_that_hang_keep_no_board_from_its_safe_state() {
     let farm = Farm::new(&S19J_PRO, &[]);
     hang("fans");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(state.rail_off && state.reset_held && !state.fan_full, "{state:?}");
 }
 
@@ -313,7 +313,7 @@ async fn fans_that_hang_keep_no_board_from_its_safe_state() {
 async fn controllers_that_hang_keep_no_reset_from_being_held() {
     let farm = Farm::behind_controllers();
     hang("boards");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(!state.rail_off && state.reset_held, "{state:?}");
     let truth = farm.handle.state();
     assert!(truth.boards.iter().all(|board| board.reset) && !truth.psu.unwrap().on);

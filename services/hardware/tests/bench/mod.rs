@@ -129,7 +129,7 @@ impl Bench {
             let stopped = async {
                 let _ = stopped.await;
             };
-            runtime.block_on(adit_hardware::run(&profile, doors, stopped))
+            runtime.block_on(adit_hardware::run(&profile, doors, adit_hardware::Kept::default(), stopped))
         });
         Driver { stop: Some(stop), thread: Some(thread) }
     }
