@@ -182,3 +182,37 @@ async fn versions_of_an_older_generation_are_rolled_no_further() {
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(bench.state().chain.jobs, jobs, "a job each 200 ms before");
 }
+
+#[tokio::test]
+async fn a_chip_that_dies_while_hashing_is_told() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    let _driver = bench.drive();
+    bench.alive().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let mut miner = bench.miner().await;
+    miner.mine(1, 1, 1).await;
+    bench.simulator.fault(Fault::DeadChip(Some(60)));
+    let seen = |status: &HardwareStatus| status.stage == "hashing" && status.chains[0].chips_found == 60;
+    bench.until_status("chips that are gone, in the status of a chain that hashes", seen).await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    let reason = "chain 0: chip 60 (address 0x78) does not answer any more; 60 of 126 BM1362 do";
+    assert_eq!(status.fault, reason);
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    let status = bench.until_status("tried again", |status| status.fault != reason).await;
+    assert_eq!(status.fault, "chain 0: 60 of 126 BM1362 answered");
+    bench.simulator.fault(Fault::DeadChip(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+#[tokio::test]
+async fn a_chip_that_takes_no_address_is_named() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    bench.simulator.fault(Fault::StuckAddress(Some(1)));
+    let _driver = bench.drive();
+    bench.alive().await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert_eq!(status.fault, "chain 0: 126 BM1362 answered, none of them at 0x02, the address of chip 1");
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::StuckAddress(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
