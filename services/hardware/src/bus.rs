@@ -156,10 +156,12 @@ impl Bus {
                 let mut open = raw.open.lock().await;
                 raw.opened(&mut open).await.map(drop)
             }
-            Self::Linux(linux) => {
-                linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
-                linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
-            }
+            // Where it has lines, resets hang on them: they are to be held also when the adapter is gone.
+            Self::Linux(linux) => match (&linux.gpio, &linux.i2c) {
+                (Some(gpio), _) => gpio.open(),
+                (None, Some(i2c)) => i2c.open(),
+                (None, None) => Ok(()),
+            },
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),
         }

@@ -277,6 +277,7 @@ impl SharedLife<'_> {
             loop {
                 sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
                 notify::progress();
+                self.shared.keep_alive(self.guard).await;
                 let sample = self.shared.sample().await;
                 self.status.machine_sample(&sample, false);
                 let ruling = self.guard.look_at_rest(Place::Machine, &sample);
@@ -632,9 +633,7 @@ async fn watch_shared(
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
     loop {
-        if let Some(on) = shared.keep_alive().await {
-            guard.psu_answered(on);
-        }
+        shared.keep_alive(guard).await;
         let sample = shared.sample().await;
         status.machine_sample(&sample, true);
         let ruling = guard.look(Place::Machine, &sample)?;

@@ -286,6 +286,49 @@ fn disputed_keys_stay_open_until_a_unit_confirms_them_and_may_have_its_own_value
 }
 
 #[test]
+fn a_unit_in_a_liquid_has_no_fans_and_the_liquids_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    let limits = "\n[immersion]\nmax_chip_celsius = 80.0\nmax_board_celsius = 60.0\nstart_board_celsius = 40.0\nsettle_ms = 0\n";
+    let at = DISPUTED.find("\n[temperature]").unwrap();
+    let with_limits = [&DISPUTED[..at], limits, &DISPUTED[at..]].concat();
+    let load = |profile: &str, text: &str| {
+        std::fs::write(&file, profile).unwrap();
+        std::fs::write(&unit, text).unwrap();
+        Profile::load_commissioned(&file, &Commissioning::load(&unit)?)
+    };
+    let immersed = "machine = \"two\"\ncooling = \"immersion\"\n";
+    let two = load(&with_limits, immersed).unwrap();
+    assert!(two.immersed && two.fan.is_empty() && two.board.iter().all(|board| board.fan.is_empty()));
+    assert_eq!(two.temperature.max_board_celsius, 60.0);
+    assert_eq!(
+        load(DISPUTED, immersed).unwrap().temperature.max_board_celsius,
+        80.0,
+        "the air's without others"
+    );
+    for air in [
+        "machine = \"two\"\n",
+        "machine = \"two\"\ncooling = \"air\"\n",
+        "machine = \"three\"\ncooling = \"immersion\"\n",
+    ] {
+        let two = load(&with_limits, air).unwrap();
+        assert!(!two.immersed && !two.fan.is_empty(), "{air}");
+    }
+    let wrong = |profile: &str, text: &str| load(profile, text).unwrap_err().to_string();
+    let hot = with_limits.replace("max_board_celsius = 60.0", "max_board_celsius = 160.0");
+    assert!(wrong(&hot, immersed).ends_with("160 is not within 30 to 110"));
+    let fan = wrong(&qemu(), "machine = \"qemu-bitaxe\"\ncooling = \"immersion\"\n");
+    assert!(
+        fan.ends_with(
+            ":2: cooling: qemu-bitaxe cannot do without its fan, whose controller reads the sensor chip"
+        ),
+        "{fan}"
+    );
+    let word = wrong(DISPUTED, "machine = \"two\"\ncooling = \"water\"\n");
+    assert!(word.contains(":2: unknown variant `water`"), "{word}");
+}
+
+#[test]
 fn what_a_machine_of_several_boards_says_wrong_is_answered_with_its_line_too() {
     let table = [
         (

@@ -26,7 +26,7 @@ async fn no_power_without_a_turning_fan() {
     for fault in [Fault::FanStopped(true), Fault::TachSilent(true)] {
         let bench = bench(&[QUICK, ("spin_up_ms = 5000", "spin_up_ms = 600")]);
         bench.simulator.fault(fault);
-        let driver = bench.drive();
+        let driver = bench.drive().await;
         let status = bench.until_status("fault", |status| status.stage == "fault").await;
         assert_eq!(status.fault, "fan at 0 rpm, must turn at 2000");
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -39,7 +39,7 @@ async fn no_power_without_a_turning_fan() {
 #[tokio::test]
 async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     let order: Vec<String> = bench
         .events()
@@ -58,7 +58,7 @@ async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
 #[tokio::test]
 async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the_fan() {
     let bench = bench(&[("[temperature]", "[safety]\nretry_ms = 300\n\n[temperature]")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     bench.simulator.fault(Fault::FanStopped(true));
     let took = bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
@@ -76,7 +76,7 @@ async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the
 #[tokio::test]
 async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     tokio::time::sleep(Duration::from_millis(1600)).await;
     bench.simulator.fault(Fault::Temperature(60.0));
@@ -95,7 +95,7 @@ async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
 async fn a_rail_that_does_not_come_or_goes_away_is_a_fault() {
     let bench = bench(&[QUICK]);
     bench.simulator.fault(Fault::RailStuckOff(true));
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert_eq!(status.fault, "rail at 0.000 V, must be 1.050 to 1.250");
     bench.simulator.fault(Fault::RailStuckOff(false));
@@ -112,7 +112,7 @@ async fn a_rail_that_does_not_come_or_goes_away_is_a_fault() {
 #[tokio::test]
 async fn a_silent_controller_is_a_fault_and_the_chips_are_slowed_down_over_their_own_line() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     bench.simulator.fault(Fault::BoardSilent(true));
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
@@ -126,7 +126,7 @@ async fn a_silent_controller_is_a_fault_and_the_chips_are_slowed_down_over_their
 #[tokio::test]
 async fn the_end_of_the_driver_is_the_safe_state() {
     let bench = bench(&[]);
-    let driver = bench.drive();
+    let driver = bench.drive().await;
     hashing(&bench).await;
     driver.stop().unwrap();
     let truth = bench.state();
@@ -274,7 +274,7 @@ async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out
 #[tokio::test]
 async fn the_one_shot_gets_through_to_a_controller_that_waits_for_half_a_request() {
     let bench = bench(&[]);
-    let driver = bench.drive();
+    let driver = bench.drive().await;
     hashing(&bench).await;
     // A driver that dies leaves the rail on; this one is only stopped, so it is switched on again by hand, and then half a request is left behind.
     driver.stop().unwrap();

@@ -198,8 +198,8 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
 
 #[tokio::test]
 async fn a_machine_that_nobody_asks_for_work_gets_no_power_and_has_no_fault() {
-    let quiet = ("spin_up_ms = 8000", "spin_up_ms = 8000\nquiet_percent = 30");
-    let farm = Farm::with(&S19J_PRO, |text, _| text.replace(quiet.0, quiet.1));
+    let often = ("interval_ms = 500", "interval_ms = 50");
+    let farm = Farm::new(&S19J_PRO, &[often]);
     let nobody = async |_: &OwnedFd| std::future::pending().await;
     farm.run_for(nobody, async {
         farm.until_told("quiet fans", |status| status.fans.iter().all(|fan| fan.duty_percent == 30.0)).await;

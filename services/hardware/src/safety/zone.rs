@@ -95,20 +95,17 @@ impl Zone {
         zone.shared = true;
         // Without a PSU of its own there is nothing to switch: supply is there.
         zone.power = Power { on: limits.psu.is_none(), ..zone.power };
-        let life = |hazard: Hazard, name: &str, last: Option<Time>| {
+        let life = |hazard: Hazard, name: &str| {
             let rule = &limits.rules[hazard];
             let first = [rule.throttle, rule.chain_off, rule.all_off].into_iter().flatten().min();
-            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last })
+            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last: None })
         };
         zone.psu = limits.psu.as_ref().map(|psu| {
             let report = Watched::new(&psu.name, now, limits.stale, Report { settle: psu.settle });
-            (
-                report.trusted_if(true),
-                psu.has_heartbeat.then(|| life(Hazard::PsuSilent, &psu.name, Some(now))),
-            )
+            (report.trusted_if(true), psu.has_heartbeat.then(|| life(Hazard::PsuSilent, &psu.name)))
         });
         // One sign is enough, and the first one is waited for: see `wait`.
-        zone.control = Some(life(Hazard::ControlSilent, CONTROL, None).trusted_if(true));
+        zone.control = Some(life(Hazard::ControlSilent, CONTROL).trusted_if(true));
         zone
     }
 

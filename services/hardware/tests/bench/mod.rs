@@ -107,12 +107,19 @@ impl Bench {
     }
 
     /// The driver, in-process.
-    pub fn drive(&self) -> Driver {
-        self.drive_after(|| ())
+    pub async fn drive(&self) -> Driver {
+        self.drive_after(|| ()).await
     }
 
     /// Likewise; its thread does something first.
-    pub fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+    pub async fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+        let driver = self.drive_for_nobody(first);
+        self.alive().await;
+        driver
+    }
+
+    /// Likewise, and no miner asks for work.
+    pub fn drive_for_nobody(&self, first: impl FnOnce() + Send + 'static) -> Driver {
         let profile = Profile::load(&self.profile_path).unwrap();
         let doors = Doors { status: self.bind("hardware.status"), control: self.bind("hardware.control") };
         let (stop, stopped) = oneshot::channel();

@@ -22,6 +22,8 @@ pub struct HardwareStatus {
     pub machine: String,
     /// True where chips, rail and fans are a simulation.
     pub simulated: bool,
+    /// Nobody has run the hardware that the profile describes with this driver yet.
+    pub untested: bool,
     /// `off`, `fans`, `power`, `enumerate`, `ramp`, `hashing`, `fault`: of the board that is furthest back, of those that nothing is wrong with.
     pub stage: String,
     /// What is wrong with the machine, or with its first board that something is wrong with: the others may hash. Empty where all is well.
