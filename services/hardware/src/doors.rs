@@ -100,7 +100,7 @@ impl StatusDoor {
         status
     }
 
-    /// The chips of one chain, at most 128, nearest first: place, address, found at the last start-up, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
+    /// The chips of one chain, at most 128, nearest first: place, address, found when all were last called, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
     fn chips(&self, chain: u8) -> fdo::Result<Vec<ChipStatus>> {
         let told = self.told();
         let none =

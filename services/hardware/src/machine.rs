@@ -582,7 +582,8 @@ async fn watch(
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
-        let sample = board.sample(true).await;
+        let mut sample = board.sample(true).await;
+        sample.die = status.die(index);
         status.sample(index, &sample);
         let place = Place::Board(index.into());
         let ruling = guard.look(place, &sample)?;

@@ -119,7 +119,7 @@ impl Shared {
         let fans = board::look_at_fans(&mut self.fans).await?;
         let sensors = board::look_at_sensors(&mut self.sensors).await?;
         let fan_percent = self.fans.iter().map(Fan::percent).collect();
-        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, fan_percent, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, fan_percent, sensors, die: None })
     }
 
     /// There is no supply that could be switched.

@@ -182,3 +182,69 @@ async fn versions_of_an_older_generation_are_rolled_no_further() {
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(bench.state().chain.jobs, jobs, "a job each 200 ms before");
 }
+
+#[tokio::test]
+async fn a_chip_that_dies_while_hashing_is_told() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    let _driver = bench.drive();
+    bench.alive().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let mut miner = bench.miner().await;
+    miner.mine(1, 1, 1).await;
+    bench.simulator.fault(Fault::DeadChip(Some(60)));
+    let seen = |status: &HardwareStatus| status.stage == "hashing" && status.chains[0].chips_found == 60;
+    bench.until_status("chips that are gone, in the status of a chain that hashes", seen).await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    let reason = "chain 0: chip 60 (address 0x78) does not answer any more; 60 of 126 BM1362 do";
+    assert_eq!(status.fault, reason);
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    let status = bench.until_status("tried again", |status| status.fault != reason).await;
+    assert_eq!(status.fault, "chain 0: 60 of 126 BM1362 answered");
+    bench.simulator.fault(Fault::DeadChip(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+#[tokio::test]
+async fn a_chip_that_takes_no_address_is_named() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    bench.simulator.fault(Fault::StuckAddress(Some(1)));
+    let _driver = bench.drive();
+    bench.alive().await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert_eq!(status.fault, "chain 0: 126 BM1362 answered, none of them at 0x02, the address of chip 1");
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::StuckAddress(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+/// Both sensors of the board are allowed more than the chips are, so that only the dies' own thermometers are left to tell.
+#[tokio::test]
+async fn a_chain_whose_dies_get_too_hot_is_taken_off_power_by_their_own_thermometers() {
+    let lenient = [
+        ("of = \"chip\"", "of = \"chip\"\nmax_celsius = 110.0"),
+        ("of = \"board\"", "of = \"board\"\nmax_celsius = 110.0"),
+    ];
+    let bench = machine("bench-bm1368", &BM1368, 108, &[QUICK, lenient[0], lenient[1]]);
+    let _driver = bench.drive();
+    bench.alive().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    bench.until_status("temperatures", |status| !status.chains[0].die_celsius.is_nan()).await;
+    // No faster than a sound sensor may follow, so that none of the others is taken for absurd.
+    for seconds in 1.. {
+        bench.simulator.fault(Fault::Temperature(f64::from(seconds) * 5.0));
+        if bench.state().celsius.chip >= 80.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert!(
+        status.fault.contains("die: chip hot (") && status.fault.ends_with("limit 75.0)"),
+        "{}",
+        status.fault
+    );
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::Temperature(0.0));
+    let status = bench.until_status("hashing", |status| status.stage == "hashing").await;
+    assert_eq!(status.faults, []);
+}

@@ -71,6 +71,7 @@ pub struct ChainStatus {
     pub board: u8,
     /// `BM1370` …
     pub chip: String,
+    /// Of `chips_expected`, when all were last called: at the start-up, and every ten seconds since.
     pub chips_found: u16,
     pub chips_expected: u16,
     /// What the chips' clock is set to, 0 when off.
@@ -106,7 +107,7 @@ pub struct ChipStatus {
     /// From 0, nearest to the control board.
     pub place: u16,
     pub address: u8,
-    /// It answered under its address at the last start-up.
+    /// It answered under its address when all were last called.
     pub found: bool,
     pub nonces: u64,
     /// Hashes in units of 2^32 that it found wrong itself; 0 where chips do not say.
