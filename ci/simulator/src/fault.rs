@@ -40,6 +40,8 @@ pub enum Fault {
     StuckAddress(Option<u32>),
     /// The rail stays at zero.
     RailStuckOff(bool),
+    /// The rail's regulator or switch cannot be switched off any more.
+    RailStuckOn(bool),
     /// The rail is so many millivolts lower than what was asked for.
     RailDrop(f64),
     /// So many amperes more on the board's rail than its chips take.
@@ -110,7 +112,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "fan-stopped",
     "fan-slow",
     "tach-silent",
@@ -126,6 +128,7 @@ const NAMES: [&str; 29] = [
     "deaf-chip",
     "stuck-address",
     "rail-stuck-off",
+    "rail-stuck-on",
     "rail-drop",
     "extra-load",
     "unplugged",
@@ -185,6 +188,7 @@ impl Fault {
             "deaf-chip" => Self::DeafChip(chip()?),
             "stuck-address" => Self::StuckAddress(chip()?),
             "rail-stuck-off" => Self::RailStuckOff(on),
+            "rail-stuck-on" => Self::RailStuckOn(on),
             "rail-drop" => Self::RailDrop(value()?),
             "extra-load" => Self::ExtraLoad(value()?.max(0.0)),
             "unplugged" => Self::Unplugged(on),
@@ -223,6 +227,7 @@ impl Fault {
             Self::DeafChip(chip) => ("deaf-chip", chip.is_some()),
             Self::StuckAddress(chip) => ("stuck-address", chip.is_some()),
             Self::RailStuckOff(on) => ("rail-stuck-off", on),
+            Self::RailStuckOn(on) => ("rail-stuck-on", on),
             Self::RailDrop(millivolts) => ("rail-drop", millivolts != 0.0),
             Self::ExtraLoad(amperes) => ("extra-load", amperes > 0.0),
             Self::Unplugged(on) => ("unplugged", on),

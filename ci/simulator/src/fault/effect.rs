@@ -45,6 +45,7 @@ pub(crate) struct MachineFaults {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BoardFaults {
     pub(crate) rail_stuck_off: bool,
+    pub(crate) rail_stuck_on: bool,
     /// Volts.
     pub(crate) rail_drop: f64,
     pub(crate) extra_amperes: f64,
@@ -96,6 +97,7 @@ impl MachineFaults {
             Fault::PsuHeartbeatIgnored(on) => self.psu_deaf = on,
             Fault::RailHeartbeatIgnored(on) => self.rail_controllers_deaf = on,
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
+            Fault::RailStuckOn(on) => self.boards[board].rail_stuck_on = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
             Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,
             Fault::ExtraLoad(amperes) => self.boards[board].extra_amperes = amperes,
