@@ -214,7 +214,7 @@ impl Board {
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, sample: &Sample) -> bool {
         match &self.rail {
-            Some(rail) => sample.rail_volts.is_some_and(|volts| rail.is_off(volts)),
+            Some(rail) => rail.is_off(sample.rail_volts),
             None => true,
         }
     }
@@ -228,9 +228,10 @@ impl Board {
 
     async fn look(&mut self, powered: bool) -> Result<Sample, BoardError> {
         let (rail_volts, rail_amperes) = match &mut self.rail {
-            Some(rail) => {
-                (unless_silent(rail.measured().await)?, unless_silent(rail.amperes().await)?.flatten())
-            }
+            Some(rail) => (
+                unless_silent(rail.measured().await)?.flatten(),
+                unless_silent(rail.amperes().await)?.flatten(),
+            ),
             None => (None, None),
         };
         let fans = look_at_fans(&mut self.fans).await?;

@@ -198,6 +198,21 @@ impl Bus {
         }
     }
 
+    /// What a converter of the board's controller reads, in its own counts.
+    pub(crate) async fn converter(&self, channel: u8) -> Result<u16, BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let got = controller.converter(channel).await;
+                Ok(raw.kept(&mut open, got)?)
+            }
+            Self::Linux(_) => Err(BusError::NoConverter),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(BusError::NoConverter),
+        }
+    }
+
     /// Counts a fan's pulses.
     pub(crate) fn tachometer(&self, line: u32) -> Result<Tachometer, BusError> {
         match self {

@@ -11,6 +11,7 @@ mod psu;
 mod pwm;
 mod rail;
 mod sensor;
+mod trimmed;
 mod window;
 
 use self::{delay::Delay, window::Window};
