@@ -249,14 +249,13 @@ impl Board {
     /// Nothing here can drive these parts: the board is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
         let rail = self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"));
-        rail.into_iter().chain(undriven(&self.fans, &self.sensors)).collect()
+        rail.into_iter().chain(undriven(&self.sensors)).collect()
     }
 }
 
-/// Fans and sensors that nothing here can drive.
-pub(crate) fn undriven(fans: &[Fan], sensors: &[Sensor]) -> Vec<String> {
-    let fans = fans.iter().filter_map(Fan::undriven).map(|part| format!("fan {part}"));
-    fans.chain(sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}"))).collect()
+/// Sensors that nothing here can read.
+pub(crate) fn undriven(sensors: &[Sensor]) -> Vec<String> {
+    sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}")).collect()
 }
 
 /// All fans at full speed; true when each has taken it.

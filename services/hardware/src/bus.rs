@@ -7,6 +7,7 @@ mod bitaxe_raw;
 mod error;
 mod gpio;
 mod i2c;
+mod registers;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod usb;
@@ -25,9 +26,17 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+#[cfg(test)]
+pub(crate) use self::registers::standing_in;
 use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
-pub(crate) use self::{bitaxe_raw::ControllerError, error::BusError, gpio::Tachometer};
+pub(crate) use self::{
+    bitaxe_raw::ControllerError,
+    error::BusError,
+    gpio::Tachometer,
+    registers::{Registers, open as open_registers, open_alone as open_registers_alone},
+};
 use crate::{
+    line::Place,
     port::{Port, PortError},
     profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
 };
@@ -129,14 +138,15 @@ impl Buses {
         Input(self.output(line))
     }
 
-    /// Where a chain's UART is just now; `None` where its USB device is not there, or where it is no serial port.
-    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<PathBuf> {
+    /// Where a chain's UART is just now; `None` where its USB device is not there.
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<Place> {
         if let Some(usb) = &chain.usb
             && let Bus::Raw(raw) = self.get(&usb.bus)
         {
-            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port));
+            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port)).map(Place::Port);
         }
-        chain.port.clone()
+        let fpga = || chain.uio.clone().map(Place::Fpga);
+        chain.port.clone().map(Place::Port).or_else(fpga)
     }
 }
 

@@ -10,6 +10,7 @@ mod bus;
 mod chain;
 mod doors;
 mod guard;
+mod line;
 mod machine;
 mod notify;
 mod orders;

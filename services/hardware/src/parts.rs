@@ -6,6 +6,7 @@
 mod delay;
 mod error;
 mod fan;
+mod fpga_fan;
 mod identity;
 mod psu;
 mod pwm;

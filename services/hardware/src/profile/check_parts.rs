@@ -167,7 +167,7 @@ impl<'a> Parts<'a> {
                     self.line(&format!("{part}.tach"), &pwm.tach);
                 }
                 FanPart::Hwmon(hwmon) => self.is.range(&format!("{part}.channel"), hwmon.channel, 1, 8),
-                FanPart::S9Fpga(_) => {}
+                FanPart::S9Fpga(fpga) => self.is.range(&format!("{part}.tachometer"), fpga.tachometer, 0, 3),
             }
         }
     }

@@ -97,7 +97,7 @@ pub enum FanPart {
     /// A fan of the kernel's own driver.
     Hwmon(HwmonFan),
     /// In the FPGA of an S9's control board.
-    S9Fpga(Uio),
+    S9Fpga(FpgaFan),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -136,8 +136,10 @@ pub struct HwmonFan {
 /// A device by its name in `/sys/class/uio/*/name`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Uio {
+pub struct FpgaFan {
     pub uio: String,
+    /// From 0. One drive turns all fans.
+    pub tachometer: u8,
 }
 
 #[derive(Debug, Clone, Deserialize)]
