@@ -300,7 +300,8 @@ impl Machine {
 
     /// Chips have voltage and are out of reset.
     pub(crate) fn chips_run(&self, board: usize) -> bool {
-        self.rail_on(board) && !self.reset_held(board)
+        let inputs = self.line_level(Role::InputSupply(board)).unwrap_or(true);
+        self.rail_on(board) && inputs && !self.reset_held(board)
     }
 
     pub(crate) fn rail_on(&self, board: usize) -> bool {

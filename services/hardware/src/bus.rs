@@ -8,6 +8,7 @@ mod error;
 mod gpio;
 mod i2c;
 mod kept;
+mod registers;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod usb;
@@ -27,9 +28,17 @@ use tokio::{
 };
 
 pub use self::kept::Kept;
+#[cfg(test)]
+pub(crate) use self::registers::standing_in;
 use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
-pub(crate) use self::{bitaxe_raw::ControllerError, error::BusError, gpio::Tachometer};
+pub(crate) use self::{
+    bitaxe_raw::ControllerError,
+    error::BusError,
+    gpio::Tachometer,
+    registers::{Registers, open as open_registers, open_alone as open_registers_alone},
+};
 use crate::{
+    line::Place,
     port::{Port, PortError},
     profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
 };
@@ -170,14 +179,15 @@ impl Buses {
         Output { bus: self.get(&line.bus), line: line.line, active: line.active }
     }
 
-    /// Where a chain's UART is just now; `None` where its USB device is not there, or where it is no serial port.
-    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<PathBuf> {
+    /// Where a chain's UART is just now; `None` where its USB device is not there.
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<Place> {
         if let Some(usb) = &chain.usb
             && let Bus::Raw(raw) = self.get(&usb.bus)
         {
-            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port));
+            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port)).map(Place::Port);
         }
-        chain.port.clone()
+        let fpga = || chain.uio.clone().map(Place::Fpga);
+        chain.port.clone().map(Place::Port).or_else(fpga)
     }
 }
 
@@ -238,6 +248,21 @@ impl Bus {
             Self::Linux(linux) => linux.gpio()?.get(line),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.get(line),
+        }
+    }
+
+    /// What a converter of the board's controller reads, in its own counts.
+    pub(crate) async fn converter(&self, channel: u8) -> Result<u16, BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let got = controller.converter(channel).await;
+                Ok(raw.kept(&mut open, got)?)
+            }
+            Self::Linux(_) => Err(BusError::NoConverter),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(BusError::NoConverter),
         }
     }
 

@@ -11,6 +11,7 @@ mod chain;
 mod cooling;
 mod doors;
 mod guard;
+mod line;
 mod machine;
 mod notify;
 mod orders;

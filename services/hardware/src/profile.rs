@@ -9,6 +9,7 @@ mod check_parts;
 mod commissioning;
 mod parts;
 mod place;
+mod rails;
 
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ pub use self::{
     chain::{ChainProfile, Ramp, UsbPort},
     commissioning::Commissioning,
     parts::*,
+    rails::*,
 };
 
 /// Where profiles live on a unit.

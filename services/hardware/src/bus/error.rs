@@ -32,6 +32,8 @@ pub(crate) enum BusError {
     NoLine,
     #[error("this bus has no I²C")]
     NoI2c,
+    #[error("this bus has no converter")]
+    NoConverter,
 }
 
 impl BusError {
