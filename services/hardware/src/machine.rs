@@ -278,8 +278,8 @@ impl SharedLife<'_> {
                 sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
                 notify::progress();
                 let sample = self.shared.sample().await;
-                self.status.machine_sample(&sample, false);
                 let ruling = self.guard.look_at_rest(Place::Machine, &sample);
+                self.status.machine_sample(&sample, false, &self.guard.causes(Place::Machine));
                 self.shared
                     .regulate(self.common.cooling.share(Place::Machine, ruling.fans, &sample, false))
                     .await;
@@ -402,7 +402,7 @@ impl Slot<'_> {
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample(false).await;
-        status.sample(index, &sample);
+        status.sample(index, &sample, &guard.causes(place));
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         let asked = Instant::now();
         while !guard.permits(place, &self.board.sample(false).await, asked)? {
@@ -470,7 +470,7 @@ impl Slot<'_> {
                 let sample = self.board.sample(false).await;
                 safe &= self.board.is_off(&sample);
                 let ruling = guard.look_at_rest(place, &sample);
-                self.links.status.sample(self.index, &sample);
+                self.links.status.sample(self.index, &sample, &guard.causes(place));
                 let share = common.cooling.share(place, ruling.fans, &sample, false);
                 board::regulate(&mut self.board.fans, share).await;
                 if !safe {
@@ -569,9 +569,10 @@ async fn watch(
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
         let sample = board.sample(true).await;
-        status.sample(index, &sample);
         let place = Place::Board(index.into());
-        let ruling = guard.look(place, &sample)?;
+        let ruling = guard.look(place, &sample);
+        status.sample(index, &sample, &guard.causes(place));
+        let ruling = ruling?;
         let slow = ruling.stage == safety::Stage::Throttle;
         orders.throttle(index, slow.then_some(LOWEST));
         status.throttled(index, if slow { guard.throttles(place) } else { Vec::new() });
@@ -635,8 +636,9 @@ async fn watch_shared(
             guard.psu_answered(on);
         }
         let sample = shared.sample().await;
-        status.machine_sample(&sample, true);
-        let ruling = guard.look(Place::Machine, &sample)?;
+        let ruling = guard.look(Place::Machine, &sample);
+        status.machine_sample(&sample, true, &guard.causes(Place::Machine));
+        let ruling = ruling?;
         let slow = ruling.stage == safety::Stage::Throttle;
         status.machine_throttled(if slow { guard.throttles(Place::Machine) } else { Vec::new() });
         shared.regulate(common.cooling.share(Place::Machine, ruling.fans, &sample, true)).await;
