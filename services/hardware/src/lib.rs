@@ -18,7 +18,6 @@ mod parts;
 mod poll;
 mod port;
 mod power;
-pub mod profile;
 pub mod safe_state;
 pub mod safety;
 mod shared;
@@ -30,6 +29,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
+pub use adit_profile as profile;
 use bus::Claim;
 pub use doors::Doors;
 use guard::Guard;

@@ -13,8 +13,8 @@ use tracing::{error, info, warn};
 
 /// Drives the hash boards: chains, power, fans, and the limits that no message can raise.
 ///
-/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 3 there is no way to any board; 8 plus 1 (a rail not off), 2 (a reset not
-/// held), 4 (a fan not full).
+/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 1 no profile says what there is, and nothing was touched; 3 there is no way to
+/// any board; 8 plus 1 (a rail not off), 2 (a reset not held), 4 (a fan not full).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -50,10 +50,12 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         // What is wrong with a unit's own file must not keep power on: nothing is confirmed then.
         Err(error) if arguments.safe_state => {
             warn!(target: "adit_hardware", "{error}");
-            Profile::load(&path)?
+            Profile::load(&path)
         }
-        unit => Profile::load_commissioned(&path, &unit?)?,
+        unit => Profile::load_commissioned(&path, &unit?),
     };
+    let profile =
+        if arguments.safe_state { profile.context("safe state: nothing was touched")? } else { profile? };
     if arguments.safe_state {
         // Not by `run`: nothing here waits for a signal, so that none may be caught.
         return Ok(adit_service::runtime()?.block_on(make_safe(&profile, began)));

@@ -77,6 +77,7 @@ async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the
 async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     let bench = bench(&[QUICK]);
     let _driver = bench.drive();
+    bench.alive().await;
     hashing(&bench).await;
     tokio::time::sleep(Duration::from_millis(1600)).await;
     bench.simulator.fault(Fault::Temperature(60.0));

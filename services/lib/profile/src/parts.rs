@@ -356,13 +356,13 @@ pub struct Light {
 
 impl Level {
     /// The level of a line whose function is, or is not, active.
-    pub(crate) fn when(self, active: bool) -> bool {
+    pub fn when(self, active: bool) -> bool {
         (self == Self::High) == active
     }
 }
 
 impl FanPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2305(_) => "emc2305",
@@ -374,7 +374,7 @@ impl FanPart {
 }
 
 impl SensorPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2101Diode(_) => "emc2101-diode",
@@ -390,14 +390,14 @@ impl SensorPart {
 }
 
 impl PsuPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Apw9(_) => "apw9",
             Self::Apw12(_) => "apw12",
         }
     }
 
-    pub(crate) fn apw(&self) -> &Apw {
+    pub fn apw(&self) -> &Apw {
         match self {
             Self::Apw9(apw) | Self::Apw12(apw) => apw,
         }
@@ -406,7 +406,7 @@ impl PsuPart {
 
 impl RailPart {
     /// What it may carry, where that is measured.
-    pub(crate) fn most_amperes(&self) -> Option<f64> {
+    pub fn most_amperes(&self) -> Option<f64> {
         match self {
             Self::Tps546d24a(tps) => Some(tps.over_current_amperes),
             _ => None,
@@ -414,11 +414,11 @@ impl RailPart {
     }
 
     /// It can be told another voltage while it is on.
-    pub(crate) fn is_settable(&self) -> bool {
+    pub fn is_settable(&self) -> bool {
         matches!(self, Self::Tps546d24a(_))
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Tps546d24a(_) => "tps546d24a",
             Self::Ds4432u(_) => "ds4432u",
