@@ -242,6 +242,19 @@ pub struct Apw {
     pub address: u8,
     /// What it must answer when asked for its kind; any without it.
     pub kind: Option<u16>,
+    #[serde(default)]
+    pub reads: ApwReads,
+}
+
+/// How a byte of its answer is fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApwReads {
+    /// A plain read.
+    #[default]
+    Plain,
+    /// Its register is named before each.
+    Register,
 }
 
 /// Output in volts = `volts_at_0` − `volts_per_count` · count.

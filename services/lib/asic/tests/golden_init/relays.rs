@@ -23,7 +23,8 @@ fn both_ends_of_every_domain_relay_and_their_gap_falls_with_the_distance() {
 /// S21 Pro, 13 domains of five: the captured words.
 #[test]
 fn relay_words_are_those_of_the_captured_board() {
-    let words: Vec<u32> = (0..13).map(|domain| register::uart_relay(65 - 5 * domain, register::RELAY_GAP)).collect();
+    let words: Vec<u32> =
+        (0..13).map(|domain| register::uart_relay(65 - 5 * domain, register::RELAY_GAP)).collect();
     assert_eq!((words[0], words[12]), (0x004f_0003, 0x0013_0003));
     assert!(words.windows(2).all(|pair| pair[0] - pair[1] == 5 << 16));
 }
