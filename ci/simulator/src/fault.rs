@@ -68,6 +68,8 @@ pub enum Fault {
     RailHeartbeatIgnored(bool),
     /// The board's dsPIC has lost its program: it says 86 to everything.
     RailControllerBlank(bool),
+    /// A person's finger is on every button of the machine.
+    ButtonPressed(bool),
 }
 
 /// Most garbage bytes that one fault may send.
@@ -110,7 +112,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 29] = [
+const NAMES: [&str; 30] = [
     "fan-stopped",
     "fan-slow",
     "tach-silent",
@@ -140,6 +142,7 @@ const NAMES: [&str; 29] = [
     "psu-heartbeat-ignored",
     "rail-heartbeat-ignored",
     "rail-controller-blank",
+    "button-pressed",
 ];
 
 impl Fault {
@@ -198,6 +201,7 @@ impl Fault {
             "psu-heartbeat-ignored" => Self::PsuHeartbeatIgnored(on),
             "rail-heartbeat-ignored" => Self::RailHeartbeatIgnored(on),
             "rail-controller-blank" => Self::RailControllerBlank(on),
+            "button-pressed" => Self::ButtonPressed(on),
             _ => match count()? {
                 count if count > MOST_GARBAGE => return Err(FaultError::TooMuchGarbage(count)),
                 count => Self::GarbageBytes(count),
@@ -237,6 +241,7 @@ impl Fault {
             Self::PsuHeartbeatIgnored(on) => ("psu-heartbeat-ignored", on),
             Self::RailHeartbeatIgnored(on) => ("rail-heartbeat-ignored", on),
             Self::RailControllerBlank(on) => ("rail-controller-blank", on),
+            Self::ButtonPressed(on) => ("button-pressed", on),
         }
     }
 }

@@ -146,10 +146,7 @@ impl ControlDoor {
 
     /// A person has seen to what took power off: the machine may try again. Errors: Failed when nothing waits for that.
     fn clear_fault(&self) -> fdo::Result<()> {
-        let waits = {
-            let told = self.told.lock().expect("no holder of the status panics");
-            told.machine.faults.iter().any(|fault| fault.needs_clearing)
-        };
+        let waits = self.told.lock().expect("no holder of the status panics").waits_for_person();
         self.orders.clear_fault(waits).map_err(|refusal| refused(&refusal))
     }
 }

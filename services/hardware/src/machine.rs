@@ -3,6 +3,7 @@
 //! One loop a board and one for what they share. While chips have power, fans, rails and temperatures are looked at every second, whatever the chains do. A fault of a board takes that board off; a fault of
 //! what is shared, or of a board that has no switch of its own, takes all off. Every way out of a powered part leads through making it safe: a fault, a chain that is given up, the end of the process.
 
+mod buttons;
 mod common;
 mod refusal;
 #[cfg(test)]
@@ -19,8 +20,8 @@ use std::{
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use self::common::Common;
 pub(crate) use self::refusal::Refusal;
+use self::{buttons::Buttons, common::Common};
 use crate::{
     board::{self, Board, SafeState},
     bus::{Buses, Claim, Output},
@@ -28,7 +29,7 @@ use crate::{
     cooling::Cooling,
     guard::Guard,
     notify,
-    orders::Orders,
+    orders::{self, Orders},
     parts::BoardError,
     power::Fault,
     profile::{BoardProfile, Profile},
@@ -60,7 +61,8 @@ pub(crate) struct Links<'a> {
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
     orders: &'a Orders,
-    lights: Vec<Output>,
+    light: Option<Output>,
+    buttons: Buttons,
     status: &'a Status,
     refusal: Refusal,
     shared: Shared,
@@ -123,7 +125,8 @@ impl<'a> Machine<'a> {
         Self {
             profile,
             orders: links.orders,
-            lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
+            light: orders::locator(profile).map(|light| buses.output(&light.line)),
+            buttons: Buttons::new(profile, &buses),
             status: links.status,
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
@@ -157,7 +160,8 @@ impl<'a> Machine<'a> {
             guard,
         };
         lives.push(Box::pin(shared.run()));
-        lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        lives.push(Box::pin(show_where(self.orders, self.light.as_ref())));
+        lives.push(Box::pin(self.buttons.watch(self.orders, self.status)));
         lives.push(Box::pin(clear(self.orders, guard)));
         poll_fn(|context| {
             for life in &mut lives {
@@ -610,14 +614,15 @@ async fn clear(orders: &Orders, guard: &Guard<'_>) -> Infallible {
     }
 }
 
-/// The lights on while somebody looks for this machine.
-async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
+/// The light on while somebody looks for this machine.
+async fn show_where(orders: &Orders, light: Option<&Output>) -> Infallible {
     loop {
         let on = orders.light().await;
-        for light in lights {
-            if let Err(error) = light.set(on).await {
-                warn!(%error, "a light cannot be switched");
-            }
+        info!(target: "adit_hardware", on, "locate");
+        if let Some(light) = light
+            && let Err(error) = light.set(on).await
+        {
+            warn!(%error, "the light cannot be switched");
         }
     }
 }

@@ -55,6 +55,13 @@ pub(crate) struct Told {
     pub(crate) chips: Vec<Vec<ChipStatus>>,
 }
 
+impl Told {
+    /// A fault needs a person to clear it.
+    pub(crate) fn waits_for_person(&self) -> bool {
+        self.machine.faults.iter().any(|fault| fault.needs_clearing)
+    }
+}
+
 /// Shared by the machine, its boards, their chains and the status door. The lock is held for a few assignments only.
 #[derive(Debug)]
 pub(crate) struct Status {
@@ -104,6 +111,11 @@ impl Status {
             throttled: RefCell::default(),
             parts,
         }
+    }
+
+    /// A fault needs a person to clear it.
+    pub(crate) fn waits_for_person(&self) -> bool {
+        self.update(|told| told.waits_for_person())
     }
 
     /// For the door.
