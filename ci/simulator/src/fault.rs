@@ -72,6 +72,8 @@ pub enum Fault {
     RailHeartbeatIgnored(bool),
     /// The board's dsPIC has lost its program: it says 86 to everything.
     RailControllerBlank(bool),
+    /// A person's finger is on every button of the machine.
+    ButtonPressed(bool),
 }
 
 /// Most garbage bytes that one fault may send.
@@ -114,7 +116,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 32] = [
     "fan-stopped",
     "fan-slow",
     "tach-silent",
@@ -146,6 +148,7 @@ const NAMES: [&str; 31] = [
     "psu-heartbeat-ignored",
     "rail-heartbeat-ignored",
     "rail-controller-blank",
+    "button-pressed",
 ];
 
 impl Fault {
@@ -206,6 +209,7 @@ impl Fault {
             "psu-heartbeat-ignored" => Self::PsuHeartbeatIgnored(on),
             "rail-heartbeat-ignored" => Self::RailHeartbeatIgnored(on),
             "rail-controller-blank" => Self::RailControllerBlank(on),
+            "button-pressed" => Self::ButtonPressed(on),
             _ => match count()? {
                 count if count > MOST_GARBAGE => return Err(FaultError::TooMuchGarbage(count)),
                 count => Self::GarbageBytes(count),
@@ -247,6 +251,7 @@ impl Fault {
             Self::PsuHeartbeatIgnored(on) => ("psu-heartbeat-ignored", on),
             Self::RailHeartbeatIgnored(on) => ("rail-heartbeat-ignored", on),
             Self::RailControllerBlank(on) => ("rail-controller-blank", on),
+            Self::ButtonPressed(on) => ("button-pressed", on),
         }
     }
 }

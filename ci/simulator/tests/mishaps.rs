@@ -38,6 +38,10 @@ fn a_fault_of_one_board_leaves_the_others_alone() {
     whole.handle.fault_on(0, Fault::Unplugged(true)).unwrap();
     assert!(!gpio.get(plug).unwrap() && bus.transfer(0x50, &[0], 2).is_err());
     assert!(bus.transfer(0x51, &[0], 2).is_ok(), "another board's EEPROM");
+    let button = gpio.find("button-ip").unwrap();
+    assert!(gpio.get(button).unwrap());
+    whole.handle.fault(Fault::ButtonPressed(true));
+    assert!(!gpio.get(button).unwrap(), "pressed is low");
     let missing = FaultError::NotThere { what: "board", number: 3, there: 3 };
     assert_eq!(whole.handle.fault_on(3, Fault::ChainSilent(true)), Err(missing));
 }

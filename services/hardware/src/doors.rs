@@ -81,9 +81,9 @@ impl StatusDoor {
     /// chains: chain y, board y, chip s, chips_found q, chips_expected q, mhz d, target_mhz d, min_mhz d, max_mhz d, throttle_mhz d, baud u, ticket_bits y, chip_celsius d, die_celsius d;
     /// counters t since the driver's start: works_sent, nonces, crc_errors, impossible, and in units of 2^32 hashes chip_hashes, chip_errors.
     ///
-    /// sensors: name s, part s, board y, celsius d, state s (good unknown lost frozen hot).
+    /// sensors: name s, part s, board y, celsius d, state s (good unknown lost absurd frozen hot).
     ///
-    /// fans: name s, board y, rpm u, duty_percent d, state s (good unknown slow lost).
+    /// fans: name s, board y, rpm u, duty_percent d, state s (good unknown slow stopped lost).
     ///
     /// psu, where there is one: model s, state s (off on lost), volts d, watts d.
     ///
@@ -148,10 +148,7 @@ impl ControlDoor {
 
     /// A person has seen to what took power off: the machine may try again. Errors: Failed when nothing waits for that.
     fn clear_fault(&self) -> fdo::Result<()> {
-        let waits = {
-            let told = self.told.lock().expect("no holder of the status panics");
-            told.machine.faults.iter().any(|fault| fault.needs_clearing)
-        };
+        let waits = self.told.lock().expect("no holder of the status panics").waits_for_person();
         self.orders.clear_fault(waits).map_err(|refusal| refused(&refusal))
     }
 }

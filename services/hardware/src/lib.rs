@@ -19,7 +19,6 @@ mod parts;
 mod poll;
 mod port;
 mod power;
-pub mod profile;
 pub mod safe_state;
 pub mod safety;
 mod shared;
@@ -31,6 +30,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
+pub use adit_profile as profile;
 use bus::Claim;
 pub use bus::Kept;
 pub use doors::Doors;

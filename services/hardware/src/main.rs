@@ -19,8 +19,8 @@ use tracing::{error, info, warn};
 
 /// Drives the hash boards: chains, power, fans, and the limits that no message can raise.
 ///
-/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 3 there is no way to any board; 8 plus 1 (a rail not off), 2 (a reset not
-/// held), 4 (a fan not full).
+/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 1 no profile says what there is, and nothing was touched; 3 there is no way to
+/// any board; 8 plus 1 (a rail not off), 2 (a reset not held), 4 (a fan not full).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -95,7 +95,7 @@ fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::
         Ok(profile) => Ok(profile),
         Err(error) => {
             warn!(target: "adit_hardware", "{error}");
-            Ok(Profile::load(path)?)
+            Profile::load(path).context("safe state: nothing was touched")
         }
     }
 }

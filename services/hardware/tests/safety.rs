@@ -84,6 +84,8 @@ async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     assert!(took < SECONDS, "{took:?}");
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert!(status.fault.contains("°C"), "{}", status.fault);
+    let board = status.sensors.iter().find(|sensor| sensor.name == "board").unwrap();
+    assert_eq!(board.state, "hot", "{board:?}");
     assert_eq!(bench.state().fan.percent, 100);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!bench.state().rail.on);

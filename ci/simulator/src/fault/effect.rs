@@ -40,6 +40,7 @@ pub(crate) struct MachineFaults {
     pub(crate) psu_refuses: bool,
     pub(crate) psu_deaf: bool,
     pub(crate) rail_controllers_deaf: bool,
+    pub(crate) button_pressed: bool,
     pub(crate) boards: Vec<BoardFaults>,
 }
 
@@ -68,6 +69,7 @@ impl MachineFaults {
             psu_refuses: false,
             psu_deaf: false,
             rail_controllers_deaf: false,
+            button_pressed: false,
             boards: vec![BoardFaults::default(); boards],
         }
     }
@@ -102,6 +104,7 @@ impl MachineFaults {
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
             Fault::RailStuckOn(on) => self.boards[board].rail_stuck_on = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
+            Fault::ButtonPressed(on) => self.button_pressed = on,
             Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,
             Fault::ExtraLoad(amperes) => self.boards[board].extra_amperes = amperes,
             Fault::Unplugged(on) => self.boards[board].unplugged = on,

@@ -128,5 +128,10 @@ impl Machine {
                 self.lines.drive(line, Some(!self.faults.boards[number].unplugged));
             }
         }
+        for (number, line) in self.model.lines().enumerate() {
+            if line.role == Role::Button {
+                self.lines.drive(number, Some(!self.faults.button_pressed));
+            }
+        }
     }
 }

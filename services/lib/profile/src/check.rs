@@ -22,9 +22,7 @@ pub(super) struct Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |part: &&str| part.parse::<usize>().is_err();
-        let key = self.key.rsplit('.').find(named).unwrap_or_default();
-        write!(f, "{key}: {}", self.what)
+        write!(f, "{}: {}", self.key, self.what)
     }
 }
 

@@ -244,6 +244,19 @@ pub struct Apw {
     pub address: u8,
     /// What it must answer when asked for its kind; any without it.
     pub kind: Option<u16>,
+    #[serde(default)]
+    pub reads: ApwReads,
+}
+
+/// How a byte of its answer is fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApwReads {
+    /// A plain read.
+    #[default]
+    Plain,
+    /// Its register is named before each.
+    Register,
 }
 
 /// Output in volts = `volts_at_0` − `volts_per_count` · count.
@@ -286,13 +299,13 @@ pub struct Light {
 
 impl Level {
     /// The level of a line whose function is, or is not, active.
-    pub(crate) fn when(self, active: bool) -> bool {
+    pub fn when(self, active: bool) -> bool {
         (self == Self::High) == active
     }
 }
 
 impl FanPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2305(_) => "emc2305",
@@ -304,7 +317,7 @@ impl FanPart {
 }
 
 impl SensorPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2101Diode(_) => "emc2101-diode",
@@ -320,14 +333,14 @@ impl SensorPart {
 }
 
 impl PsuPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Apw9(_) => "apw9",
             Self::Apw12(_) => "apw12",
         }
     }
 
-    pub(crate) fn apw(&self) -> &Apw {
+    pub fn apw(&self) -> &Apw {
         match self {
             Self::Apw9(apw) | Self::Apw12(apw) => apw,
         }

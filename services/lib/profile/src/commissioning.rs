@@ -144,8 +144,8 @@ impl Commissioning {
         }
         let Value::Table(table) = table else { unreachable!("a table stays one") };
         let mut unit = Profile::parse(&table.to_string()).map_err(|(_, what)| {
-            let last = |key: &&String| key.rsplit('.').next().is_some_and(|last| what.starts_with(last));
-            let key = confirmed.keys().find(last).or(confirmed.keys().next());
+            let at = what.split_once(": ").map_or("", |(key, _)| key);
+            let key = confirmed.keys().find(|key| place::overlap(key, at)).or(confirmed.keys().next());
             self.wrong(key.expect("something was confirmed"), format!("not possible: {what}"))
         })?;
         unit.unconfirmed.retain(|key| !confirmed.contains_key(key));
