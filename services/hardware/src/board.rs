@@ -255,7 +255,7 @@ impl Board {
             sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
         }
         let fan_percent = self.fans.iter().map(Fan::percent).collect();
-        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors, die: None })
     }
 
     /// Nothing here can drive these parts: the board is not to be powered.

@@ -7,6 +7,7 @@ mod bitaxe_raw;
 mod error;
 mod gpio;
 mod i2c;
+mod kept;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod usb;
@@ -25,7 +26,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
+pub use self::kept::Kept;
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
 pub(crate) use self::{bitaxe_raw::ControllerError, error::BusError, gpio::Tachometer};
 use crate::{
     port::{Port, PortError},
@@ -47,7 +49,10 @@ pub(crate) enum Claim {
 
 /// All buses of a machine, by name.
 #[derive(Debug, Clone)]
-pub(crate) struct Buses(Vec<(String, Bus)>);
+pub(crate) struct Buses {
+    all: Vec<(String, Bus)>,
+    kept: Lines,
+}
 
 /// A handle.
 #[derive(Debug, Clone)]
@@ -92,7 +97,7 @@ pub(crate) struct Input(Output);
 impl Buses {
     /// Opens nothing yet.
     pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
-        let taken = Rc::default();
+        let (taken, kept) = (Rc::default(), Lines::default());
         let bus = |bus: &profile::Bus| {
             #[cfg(test)]
             if let Some(simulated) = simulated::attached(&bus.name) {
@@ -108,25 +113,61 @@ impl Buses {
                 })),
                 BusPart::Linux(linux) => Bus::Linux(Rc::new(LinuxBus {
                     i2c: linux.i2c.clone().map(LinuxI2c::new),
-                    gpio: linux.gpio.clone().map(Gpio::new),
+                    gpio: linux.gpio.clone().map(|chip| Gpio::new(chip, kept.clone())),
                 })),
             };
             (bus.name.clone(), handle)
         };
-        Self(profile.bus.iter().map(bus).collect())
+        Self { all: profile.bus.iter().map(bus).collect(), kept }
+    }
+
+    /// Lines that an earlier run has left open, to be used in the place of new ones.
+    pub(crate) fn fill(&self, kept: Kept) {
+        self.kept.fill(kept);
+    }
+
+    fn chips(&self) -> impl Iterator<Item = &Gpio> {
+        self.all.iter().filter_map(|(_, bus)| match bus {
+            Bus::Linux(linux) => linux.gpio.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Closes kept lines that are none of this machine's outputs. Once every part has been given its own.
+    pub(crate) fn let_go_of_others(&self) {
+        let wanted: Result<Vec<_>, _> = self.chips().map(Gpio::names).collect();
+        // A chip that is not there just now: which lines are its own cannot be told.
+        if let Ok(wanted) = wanted {
+            self.kept.let_go_of_all_but(&wanted.into_iter().flatten().collect());
+        }
+    }
+
+    /// Every output that this process has requested is with adit-init; false: later.
+    pub(crate) fn leave(&self) -> bool {
+        self.chips().all(Gpio::leave)
     }
 
     pub(crate) fn get(&self, name: &str) -> Bus {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.all.iter().find(|(known, _)| known == name);
         found.map(|(_, bus)| bus.clone()).expect("the bus was looked up on loading")
     }
 
     pub(crate) fn output(&self, line: &profile::Line) -> Output {
-        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
+        let output = self.line(line);
+        if let Bus::Linux(linux) = &output.bus
+            && let Some(gpio) = &linux.gpio
+        {
+            gpio.want(line.line);
+        }
+        output
     }
 
     pub(crate) fn input(&self, line: &profile::Line) -> Input {
-        Input(self.output(line))
+        Input(self.line(line))
+    }
+
+    fn line(&self, line: &profile::Line) -> Output {
+        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
     }
 
     /// Where a chain's UART is just now; `None` where its USB device is not there, or where it is no serial port.
@@ -156,10 +197,12 @@ impl Bus {
                 let mut open = raw.open.lock().await;
                 raw.opened(&mut open).await.map(drop)
             }
-            Self::Linux(linux) => {
-                linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
-                linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
-            }
+            // Where it has lines, resets hang on them: they are to be held also when the adapter is gone.
+            Self::Linux(linux) => match (&linux.gpio, &linux.i2c) {
+                (Some(gpio), _) => gpio.open(),
+                (None, Some(i2c)) => i2c.open(),
+                (None, None) => Ok(()),
+            },
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),
         }

@@ -1,7 +1,10 @@
 //! Shipped profiles load, and a wrong one is answered with its line and what would be right.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::{
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
 
 use adit_hardware::profile::{Commissioning, Profile};
 
@@ -283,6 +286,78 @@ fn disputed_keys_stay_open_until_a_unit_confirms_them_and_may_have_its_own_value
     assert!(level.contains(":3: not possible: unknown variant `up`"), "{level}");
     let key = wrong("machine = \"two\"\npower = true\n");
     assert!(key.contains(":2: unknown field `power`"), "{key}");
+}
+
+#[test]
+fn what_the_driver_leaves_for_its_safe_state_says_the_same_from_memory_and_cannot_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    std::fs::write(&file, DISPUTED).unwrap();
+    std::fs::write(&unit, "machine = \"two\"\n[confirmed]\n\"psu.enable.active\" = \"high\"\n").unwrap();
+    let memory = Commissioning::load(&unit).unwrap().leave().unwrap();
+    // What is written since is not what lines were driven by.
+    std::fs::remove_file(&unit).unwrap();
+    for _ in 0..2 {
+        let left = Commissioning::left(memory.try_clone().unwrap()).unwrap();
+        let profile = Profile::load_commissioned(&file, &left).unwrap();
+        assert_eq!(profile.unconfirmed, ["board.1.reset.line"]);
+        assert_eq!(profile.psu.unwrap().enable.active, adit_hardware::profile::Level::High);
+        // Whoever holds a copy shares the place to read from, and must not matter.
+        std::fs::File::from(memory.try_clone().unwrap()).seek(SeekFrom::Start(5)).unwrap();
+    }
+    let mut memory = std::fs::File::from(memory);
+    assert_eq!(memory.write(b"x").unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+    assert!(memory.set_len(0).is_err());
+
+    let none = Commissioning::load(Path::new("/nowhere/commissioning.toml")).unwrap();
+    let none = Commissioning::left(none.leave().unwrap()).unwrap();
+    assert_eq!(Profile::load_commissioned(&file, &none).unwrap().unconfirmed.len(), 2);
+    let nonsense = tempfile::tempfile().unwrap();
+    (&nonsense).write_all(b"\xff").unwrap();
+    assert!(Commissioning::left(nonsense.into()).is_err());
+}
+
+#[test]
+fn a_unit_in_a_liquid_has_no_fans_and_the_liquids_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    let limits = "\n[immersion]\nmax_chip_celsius = 80.0\nmax_board_celsius = 60.0\nstart_board_celsius = 40.0\nsettle_ms = 0\n";
+    let at = DISPUTED.find("\n[temperature]").unwrap();
+    let with_limits = [&DISPUTED[..at], limits, &DISPUTED[at..]].concat();
+    let load = |profile: &str, text: &str| {
+        std::fs::write(&file, profile).unwrap();
+        std::fs::write(&unit, text).unwrap();
+        Profile::load_commissioned(&file, &Commissioning::load(&unit)?)
+    };
+    let immersed = "machine = \"two\"\ncooling = \"immersion\"\n";
+    let two = load(&with_limits, immersed).unwrap();
+    assert!(two.immersed && two.fan.is_empty() && two.board.iter().all(|board| board.fan.is_empty()));
+    assert_eq!(two.temperature.max_board_celsius, 60.0);
+    assert_eq!(
+        load(DISPUTED, immersed).unwrap().temperature.max_board_celsius,
+        80.0,
+        "the air's without others"
+    );
+    for air in [
+        "machine = \"two\"\n",
+        "machine = \"two\"\ncooling = \"air\"\n",
+        "machine = \"three\"\ncooling = \"immersion\"\n",
+    ] {
+        let two = load(&with_limits, air).unwrap();
+        assert!(!two.immersed && !two.fan.is_empty(), "{air}");
+    }
+    let wrong = |profile: &str, text: &str| load(profile, text).unwrap_err().to_string();
+    let hot = with_limits.replace("max_board_celsius = 60.0", "max_board_celsius = 160.0");
+    assert!(wrong(&hot, immersed).ends_with("160 is not within 30 to 110"));
+    let fan = wrong(&qemu(), "machine = \"qemu-bitaxe\"\ncooling = \"immersion\"\n");
+    assert!(
+        fan.ends_with(
+            ":2: cooling: qemu-bitaxe cannot do without its fan, whose controller reads the sensor chip"
+        ),
+        "{fan}"
+    );
+    let word = wrong(DISPUTED, "machine = \"two\"\ncooling = \"water\"\n");
+    assert!(word.contains(":2: unknown variant `water`"), "{word}");
 }
 
 #[test]

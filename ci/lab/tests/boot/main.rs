@@ -15,6 +15,7 @@ mod flattened;
 mod garbage;
 mod hazards;
 mod hostile;
+mod lines;
 mod link;
 mod page;
 mod slots;

@@ -30,7 +30,7 @@ static RELEASE: OnceLock<Images> = OnceLock::new();
 static WITH_AGENT: OnceLock<Images> = OnceLock::new();
 static WITH_DESK: OnceLock<Images> = OnceLock::new();
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -43,8 +43,11 @@ pub(crate) fn release() -> &'static Images {
 
 /// The same with the agent in its root.
 pub(crate) fn with_agent() -> &'static Images {
-    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
-    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
+    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[agent_overlay()]).unwrap())
+}
+
+pub(crate) fn agent_overlay() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent")
 }
 
 /// … and with machine profiles that are for tests.
