@@ -186,8 +186,7 @@ async fn versions_of_an_older_generation_are_rolled_no_further() {
 #[tokio::test]
 async fn a_chip_that_dies_while_hashing_is_told() {
     let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.mine(1, 1, 1).await;
@@ -208,8 +207,7 @@ async fn a_chip_that_dies_while_hashing_is_told() {
 async fn a_chip_that_takes_no_address_is_named() {
     let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
     bench.simulator.fault(Fault::StuckAddress(Some(1)));
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert_eq!(status.fault, "chain 0: 126 BM1362 answered, none of them at 0x02, the address of chip 1");
     bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
@@ -225,8 +223,7 @@ async fn a_chain_whose_dies_get_too_hot_is_taken_off_power_by_their_own_thermome
         ("of = \"board\"", "of = \"board\"\nmax_celsius = 110.0"),
     ];
     let bench = machine("bench-bm1368", &BM1368, 108, &[QUICK, lenient[0], lenient[1]]);
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     bench.until_status("temperatures", |status| !status.chains[0].die_celsius.is_nan()).await;
     // No faster than a sound sensor may follow, so that none of the others is taken for absurd.
