@@ -11,19 +11,17 @@ mod roll_call;
 mod rolling;
 mod telemetry;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
+    line::{Line, Place},
     notify,
     orders::Orders,
-    port::{Port, PortError},
+    port::PortError,
     profile::ChainProfile,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -59,7 +57,7 @@ pub(crate) struct Chain<'a> {
     index: u8,
     profile: &'a ChainProfile,
     chip: &'static Chip,
-    port: Port,
+    port: Line,
     parser: Parser,
     path: &'a WorkPath,
     orders: &'a Orders,
@@ -88,7 +86,7 @@ struct Oddities {
 pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
-    port: &Path,
+    port: &Place,
     path: &WorkPath,
     orders: &Orders,
     status: &Status,
@@ -98,7 +96,7 @@ pub(crate) async fn run(
         index,
         profile,
         chip: profile.chip(),
-        port: Port::open(port, reset_baud)?,
+        port: Line::open(port, reset_baud)?,
         parser: Parser::new(profile.chip().responses),
         path,
         orders,
@@ -118,11 +116,11 @@ pub(crate) async fn run(
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub(crate) async fn slow_down(profile: &ChainProfile, port: &Path) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile, port: &Place) -> Result<(), ChainFault> {
     let chip = profile.chip();
     let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
-        let port = Port::open(port, baud)?;
+        let port = Line::open(port, baud)?;
         for frame in &frames {
             port.write(frame.as_bytes()).await?;
             port.drained().await;

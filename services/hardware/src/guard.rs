@@ -82,10 +82,17 @@ impl<'a> Guard<'a> {
         latched.filter(|_| !matches).map_or(Ok(()), Err)
     }
 
-    /// What is latched at a place and leaves it power.
-    pub(crate) fn throttles(&self, place: Place) -> Vec<Cause> {
+    /// What is latched at a place.
+    pub(crate) fn causes(&self, place: Place) -> Vec<Cause> {
         let mut causes = self.safety.borrow().causes();
-        causes.retain(|cause| cause.place == place && cause.stage == Stage::Throttle);
+        causes.retain(|cause| cause.place == place);
+        causes
+    }
+
+    /// Of that, what leaves it power.
+    pub(crate) fn throttles(&self, place: Place) -> Vec<Cause> {
+        let mut causes = self.causes(place);
+        causes.retain(|cause| cause.stage == Stage::Throttle);
         causes
     }
 

@@ -3,6 +3,7 @@
 //! One loop a board and one for what they share. While chips have power, fans, rails and temperatures are looked at every second, whatever the chains do. A fault of a board takes that board off; a fault of
 //! what is shared, or of a board that has no switch of its own, takes all off. Every way out of a powered part leads through making it safe: a fault, a chain that is given up, the end of the process.
 
+mod buttons;
 mod common;
 mod refusal;
 #[cfg(test)]
@@ -19,16 +20,16 @@ use std::{
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use self::common::Common;
 pub(crate) use self::refusal::Refusal;
+use self::{buttons::Buttons, common::Common};
 use crate::{
     board::{self, Board, SafeState},
-    bus::{Buses, Claim, Output},
+    bus::{Buses, Claim, Kept, Output},
     chain,
     cooling::Cooling,
     guard::Guard,
     notify,
-    orders::Orders,
+    orders::{self, Orders},
     parts::BoardError,
     power::Fault,
     profile::{BoardProfile, Profile},
@@ -60,8 +61,10 @@ pub(crate) struct Links<'a> {
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
     orders: &'a Orders,
-    lights: Vec<Output>,
+    light: Option<Output>,
+    buttons: Buttons,
     status: &'a Status,
+    buses: Buses,
     refusal: Refusal,
     shared: Shared,
     pauses: Pauses,
@@ -123,8 +126,10 @@ impl<'a> Machine<'a> {
         Self {
             profile,
             orders: links.orders,
-            lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
+            light: orders::locator(profile).map(|light| buses.output(&light.line)),
+            buttons: Buttons::new(profile, &buses),
             status: links.status,
+            buses: buses.clone(),
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
@@ -140,8 +145,19 @@ impl<'a> Machine<'a> {
         machine.into_iter().chain(boards).collect()
     }
 
+    /// Lines that an earlier run of this program has left open. The next use of each takes it as it is.
+    pub(crate) fn take_over(&self, kept: Kept) {
+        self.buses.fill(kept);
+    }
+
+    /// All lines that were requested stay open when this process ends; false: not yet.
+    pub(crate) fn leave_lines(&self) -> bool {
+        self.buses.leave()
+    }
+
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
+        self.buses.let_go_of_others();
         let common = Common::new(self.boards.len(), Cooling::new(self.profile));
         let refusal = &self.refusal;
         let slots =
@@ -157,7 +173,8 @@ impl<'a> Machine<'a> {
             guard,
         };
         lives.push(Box::pin(shared.run()));
-        lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        lives.push(Box::pin(show_where(self.orders, self.light.as_ref())));
+        lives.push(Box::pin(self.buttons.watch(self.orders, self.status)));
         lives.push(Box::pin(clear(self.orders, guard)));
         poll_fn(|context| {
             for life in &mut lives {
@@ -279,8 +296,8 @@ impl SharedLife<'_> {
                 notify::progress();
                 self.shared.keep_alive(self.guard).await;
                 let sample = self.shared.sample().await;
-                self.status.machine_sample(&sample, false);
                 let ruling = self.guard.look_at_rest(Place::Machine, &sample);
+                self.status.machine_sample(&sample, false, &self.guard.causes(Place::Machine));
                 self.shared
                     .regulate(self.common.cooling.share(Place::Machine, ruling.fans, &sample, false))
                     .await;
@@ -403,7 +420,7 @@ impl Slot<'_> {
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample(false).await;
-        status.sample(index, &sample);
+        status.sample(index, &sample, &guard.causes(place));
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         let asked = Instant::now();
         while !guard.permits(place, &self.board.sample(false).await, asked)? {
@@ -471,7 +488,7 @@ impl Slot<'_> {
                 let sample = self.board.sample(false).await;
                 safe &= self.board.is_off(&sample);
                 let ruling = guard.look_at_rest(place, &sample);
-                self.links.status.sample(self.index, &sample);
+                self.links.status.sample(self.index, &sample, &guard.causes(place));
                 let share = common.cooling.share(place, ruling.fans, &sample, false);
                 board::regulate(&mut self.board.fans, share).await;
                 if !safe {
@@ -571,9 +588,10 @@ async fn watch(
     loop {
         let mut sample = board.sample(true).await;
         sample.die = status.die(index);
-        status.sample(index, &sample);
         let place = Place::Board(index.into());
-        let ruling = guard.look(place, &sample)?;
+        let ruling = guard.look(place, &sample);
+        status.sample(index, &sample, &guard.causes(place));
+        let ruling = ruling?;
         let slow = ruling.stage == safety::Stage::Throttle;
         orders.throttle(index, slow.then_some(LOWEST));
         status.throttled(index, if slow { guard.throttles(place) } else { Vec::new() });
@@ -611,14 +629,15 @@ async fn clear(orders: &Orders, guard: &Guard<'_>) -> Infallible {
     }
 }
 
-/// The lights on while somebody looks for this machine.
-async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
+/// The light on while somebody looks for this machine.
+async fn show_where(orders: &Orders, light: Option<&Output>) -> Infallible {
     loop {
         let on = orders.light().await;
-        for light in lights {
-            if let Err(error) = light.set(on).await {
-                warn!(%error, "a light cannot be switched");
-            }
+        info!(target: "adit_hardware", on, "locate");
+        if let Some(light) = light
+            && let Err(error) = light.set(on).await
+        {
+            warn!(%error, "the light cannot be switched");
         }
     }
 }
@@ -635,8 +654,9 @@ async fn watch_shared(
     loop {
         shared.keep_alive(guard).await;
         let sample = shared.sample().await;
-        status.machine_sample(&sample, true);
-        let ruling = guard.look(Place::Machine, &sample)?;
+        let ruling = guard.look(Place::Machine, &sample);
+        status.machine_sample(&sample, true, &guard.causes(Place::Machine));
+        let ruling = ruling?;
         let slow = ruling.stage == safety::Stage::Throttle;
         status.machine_throttled(if slow { guard.throttles(Place::Machine) } else { Vec::new() });
         shared.regulate(common.cooling.share(Place::Machine, ruling.fans, &sample, true)).await;

@@ -47,7 +47,7 @@ impl Shared {
 
     /// Nothing here can drive these parts: the machine is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
-        board::undriven(&self.fans, &self.sensors)
+        board::undriven(&self.sensors)
     }
 
     /// Output off by its line, fans full, each read back. What the output holds for a while is [`Shared::wait_for_fall`]'s.

@@ -17,7 +17,7 @@ use self::start::Part;
 use crate::{
     power::{Fault, Sample},
     profile::Profile,
-    safety::Cause,
+    safety::{Cause, Hazard},
 };
 
 /// Where a board is on its way from off to hashing.
@@ -53,6 +53,13 @@ pub(crate) struct Told {
     pub(crate) machine: HardwareStatus,
     /// By chain.
     pub(crate) chips: Vec<Vec<ChipStatus>>,
+}
+
+impl Told {
+    /// A fault needs a person to clear it.
+    pub(crate) fn waits_for_person(&self) -> bool {
+        self.machine.faults.iter().any(|fault| fault.needs_clearing)
+    }
 }
 
 /// Shared by the machine, its boards, their chains and the status door. The lock is held for a few assignments only.
@@ -104,6 +111,11 @@ impl Status {
             throttled: RefCell::default(),
             parts,
         }
+    }
+
+    /// A fault needs a person to clear it.
+    pub(crate) fn waits_for_person(&self) -> bool {
+        self.update(|told| told.waits_for_person())
     }
 
     /// For the door.
@@ -227,8 +239,8 @@ impl Status {
         self.show();
     }
 
-    /// The last look at a board.
-    pub(crate) fn sample(&self, board: u8, sample: &Sample) {
+    /// The last look at a board, and what is latched there.
+    pub(crate) fn sample(&self, board: u8, sample: &Sample, causes: &[Cause]) {
         let boards = self.boards.borrow();
         let Place { stage, parts, .. } = &boards[usize::from(board)];
         self.update(|Told { machine: status, .. }| {
@@ -240,17 +252,17 @@ impl Status {
             if let Some(own) = status.boards.get_mut(place) {
                 (own.volts, own.watts) = (volts, volts * amperes);
             }
-            parts.look(sample, *stage >= Stage::Enumerate, status);
+            parts.look(sample, *stage >= Stage::Enumerate, causes, status);
             if let Some(chain) = status.chains.get_mut(place) {
                 chain.chip_celsius = parts.hottest_chip(sample);
             }
         });
     }
 
-    /// The last look at what boards share.
-    pub(crate) fn machine_sample(&self, sample: &Sample, on: bool) {
+    /// The last look at what boards share, and what is latched of it.
+    pub(crate) fn machine_sample(&self, sample: &Sample, on: bool, causes: &[Cause]) {
         self.update(|Told { machine: status, .. }| {
-            self.parts.look(sample, on, status);
+            self.parts.look(sample, on, causes, status);
             if let Some(psu) = &mut status.psu {
                 psu.volts = known(sample.rail_volts);
                 let state = match sample.rail_volts {
@@ -318,19 +330,19 @@ impl Status {
 
 impl Part {
     /// Takes over what was seen of these fans and sensors. `powered`: chips have power, so their diodes must be readable.
-    fn look(&self, sample: &Sample, powered: bool, status: &mut HardwareStatus) {
+    fn look(&self, sample: &Sample, powered: bool, causes: &[Cause], status: &mut HardwareStatus) {
         for (fan, percent) in status.fans.iter_mut().skip(self.fans).zip(&sample.fan_percent) {
             fan.duty_percent = percent.map_or(f64::NAN, f64::from);
         }
         let rpms = self.min_rpm.iter().zip(&sample.fans);
         let fans = status.fans.iter_mut().zip(&mut status.fan_rpm).skip(self.fans);
         for ((fan, shown), (min, rpm)) in fans.zip(rpms) {
-            look_at_fan(fan, *rpm, *min);
+            look_at_fan(fan, *rpm, *min, causes);
             *shown = fan.rpm;
         }
         let celsius = self.of_chips.iter().zip(&sample.sensors);
         for (sensor, (of_chip, celsius)) in status.sensors.iter_mut().skip(self.sensors).zip(celsius) {
-            look_at_sensor(sensor, *celsius, powered || !of_chip);
+            look_at_sensor(sensor, *celsius, powered || !of_chip, causes);
         }
     }
 
@@ -347,28 +359,41 @@ fn said(causes: &[Cause]) {
     }
 }
 
-fn look_at_fan(fan: &mut FanStatus, rpm: Option<u32>, min: u32) {
+fn look_at_fan(fan: &mut FanStatus, rpm: Option<u32>, min: u32, causes: &[Cause]) {
     fan.rpm = rpm.unwrap_or(0);
-    set(
-        &mut fan.state,
-        match rpm {
-            Some(rpm) if rpm < min => "slow",
-            Some(_) => "good",
-            None => "lost",
-        },
-    );
+    let state = match rpm {
+        Some(rpm) if rpm < min => "stopped",
+        Some(_) => latched(&fan.name, causes, &OF_FANS).unwrap_or("good"),
+        None => "lost",
+    };
+    set(&mut fan.state, state);
 }
 
-fn look_at_sensor(sensor: &mut SensorStatus, celsius: Option<f64>, must: bool) {
+fn look_at_sensor(sensor: &mut SensorStatus, celsius: Option<f64>, must: bool, causes: &[Cause]) {
     sensor.celsius = known(celsius);
-    set(
-        &mut sensor.state,
-        match celsius {
-            Some(_) => "good",
-            None if must => "lost",
-            None => "unknown",
-        },
-    );
+    let state = match celsius {
+        Some(_) => latched(&sensor.name, causes, &OF_SENSORS).unwrap_or("good"),
+        None if must => "lost",
+        None => "unknown",
+    };
+    set(&mut sensor.state, state);
+}
+
+/// What the safety core has latched of a part that answers, in the door's words; what says most about it first.
+const OF_SENSORS: [(Hazard, &str); 7] = [
+    (Hazard::SensorAbsurd, "absurd"),
+    (Hazard::SensorFrozen, "frozen"),
+    (Hazard::SensorLost, "lost"),
+    (Hazard::ChipHot, "hot"),
+    (Hazard::BoardHot, "hot"),
+    (Hazard::PsuHot, "hot"),
+    (Hazard::IntakeHot, "hot"),
+];
+const OF_FANS: [(Hazard, &str); 2] = [(Hazard::FanStopped, "stopped"), (Hazard::FanSlow, "slow")];
+
+fn latched(part: &str, causes: &[Cause], words: &[(Hazard, &'static str)]) -> Option<&'static str> {
+    let is_latched = |hazard| causes.iter().any(|cause| cause.hazard == hazard && cause.part == part);
+    words.iter().find(|(hazard, _)| is_latched(*hazard)).map(|(_, word)| *word)
 }
 
 fn known(value: Option<f64>) -> f64 {
@@ -380,5 +405,54 @@ fn set(text: &mut String, new: &str) {
     if text != new {
         text.clear();
         text.push_str(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::safety::{Clears, Evidence, Place, Stage as Severity};
+
+    fn cause(part: &str, hazard: Hazard) -> Cause {
+        let (since, at) = Default::default();
+        let (place, stage) = (Place::Board(0), Severity::ChainOff);
+        let (part, evidence, clears) = (part.into(), Evidence::Nothing, Clears::Itself);
+        Cause { hazard, place, part, stage, since, at, evidence, clears }
+    }
+
+    /// The board of a Bitaxe: fan, chip sensor, board sensor.
+    fn states(sensors: [Option<f64>; 2], rpm: Option<u32>, causes: &[Cause]) -> [String; 3] {
+        let profile = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
+        let status = Status::new(&Profile::parse(profile).unwrap());
+        let sample = Sample { fans: vec![rpm], sensors: sensors.to_vec(), ..Default::default() };
+        status.stage(0, Stage::Hashing);
+        status.sample(0, &sample, causes);
+        let told = status.shared.lock().unwrap().machine.clone();
+        [told.fans[0].state.clone(), told.sensors[0].state.clone(), told.sensors[1].state.clone()]
+    }
+
+    #[test]
+    fn a_part_is_what_was_read_of_it_and_what_the_safety_core_has_latched_of_it() {
+        let read = [Some(55.0), Some(35.0)];
+        assert_eq!(states(read, Some(6900), &[]), ["good", "good", "good"]);
+        assert_eq!(states([None, Some(35.0)], None, &[]), ["lost", "lost", "good"]);
+        let table = [
+            (cause("chip", Hazard::SensorFrozen), ["good", "frozen", "good"]),
+            (cause("chip", Hazard::SensorAbsurd), ["good", "absurd", "good"]),
+            (cause("chip", Hazard::SensorLost), ["good", "lost", "good"]),
+            (cause("chip", Hazard::ChipHot), ["good", "hot", "good"]),
+            (cause("board", Hazard::BoardHot), ["good", "good", "hot"]),
+            (cause("board", Hazard::BoardWarm), ["good", "good", "good"]),
+            (cause("fan", Hazard::FanSlow), ["slow", "good", "good"]),
+            (cause("fan", Hazard::FanStopped), ["stopped", "good", "good"]),
+            (cause("rail", Hazard::SensorLost), ["good", "good", "good"]),
+        ];
+        for (cause, wanted) in table {
+            assert_eq!(states(read, Some(6900), std::slice::from_ref(&cause)), wanted, "{cause}");
+        }
+        assert_eq!(states(read, Some(1999), &[]), ["stopped", "good", "good"], "below the profile's lowest");
+        let both = [cause("chip", Hazard::ChipHot), cause("chip", Hazard::SensorFrozen)];
+        assert_eq!(states(read, Some(6900), &both)[1], "frozen", "what it says cannot be trusted");
+        assert_eq!(states([None, Some(35.0)], Some(6900), &both)[1], "lost", "now it says nothing");
     }
 }

@@ -84,6 +84,8 @@ async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     assert!(took < SECONDS, "{took:?}");
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert!(status.fault.contains("°C"), "{}", status.fault);
+    let board = status.sensors.iter().find(|sensor| sensor.name == "board").unwrap();
+    assert_eq!(board.state, "hot", "{board:?}");
     assert_eq!(bench.state().fan.percent, 100);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!bench.state().rail.on);
@@ -175,6 +177,7 @@ async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
     let heard = hear("READY=1");
     let ready = began.elapsed();
     assert!(!heard.contains("STATUS=power"), "{heard}");
+    bench.alive().await;
     assert!(hear("STATUS=hashing").contains("STATUS=ramp"));
     let up = began.elapsed();
     let miner = bench.miner().await;
@@ -232,6 +235,7 @@ fn safe_state(bench: &Bench) -> (i32, Duration) {
 async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -248,6 +252,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
         std::fs::remove_file(bench.door(name)).unwrap();
     }
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -257,6 +262,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
 async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     // Stopped stands for stuck in the kernel: it runs no more and keeps its lock.
     let stopped = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
@@ -299,10 +305,36 @@ async fn the_one_shot_says_which_part_was_not_reached() {
     assert!(took < Duration::from_millis(2500), "{took:?}");
 }
 
+/// Whether the file cannot be understood, or says what the profile does not ask. The exit code says what was read back.
+#[test]
+fn what_is_wrong_in_the_units_own_file_does_not_keep_power_on() {
+    let bench = bench(&[]);
+    let unit = bench.profile_path.with_file_name("commissioning.toml");
+    for (text, complaint) in [
+        (
+            "machine = \"bench-bitaxe\"\n[confirmed]\n\"board.rail.volts\" = 1.2\n",
+            "board.rail.volts is not disputed",
+        ),
+        ("machine = 3\n", "invalid type"),
+    ] {
+        std::fs::write(&unit, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_adit-hardware"))
+            .arg("--safe-state")
+            .args([Path::new("--machine"), &bench.profile_path, Path::new("--commissioning"), &unit])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(complaint), "{said}");
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(bench.state().reset);
+    }
+}
+
 #[tokio::test]
 async fn sigterm_is_the_safe_state_and_exit_code_0_and_the_console_says_what_the_contract_says() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

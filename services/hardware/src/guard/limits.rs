@@ -74,7 +74,7 @@ fn longest_wait(profile: &Profile) -> Duration {
 }
 
 fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
-    let rails = board.rail.iter().map(|rail| RailLimits {
+    let rails = board.rail.iter().filter(|rail| rail.is_measured()).map(|rail| RailLimits {
         name: "rail".into(),
         min_volts: rail.min_volts,
         max_volts: rail.max_volts,

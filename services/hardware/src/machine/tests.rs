@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{Links, Machine};
 use crate::{
-    bus::{Claim, simulated},
+    bus::{Claim, Kept, simulated},
     guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
@@ -333,7 +333,7 @@ fn hang(bus: &str) {
 async fn fans_that_hang_keep_no_board_from_its_safe_state() {
     let farm = Farm::new(&S19J_PRO, &[]);
     hang("fans");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(state.rail_off && state.reset_held && !state.fan_full, "{state:?}");
 }
 
@@ -341,8 +341,63 @@ async fn fans_that_hang_keep_no_board_from_its_safe_state() {
 async fn controllers_that_hang_keep_no_reset_from_being_held() {
     let farm = Farm::behind_controllers();
     hang("boards");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(!state.rail_off && state.reset_held, "{state:?}");
     let truth = farm.handle.state();
     assert!(truth.boards.iter().all(|board| board.reset) && !truth.psu.unwrap().on);
+}
+
+/// Levels of the green and the red light.
+fn lights(farm: &Farm) -> [bool; 2] {
+    let lines = farm.handle.state().lines;
+    ["led-green", "led-red"].map(|name| lines.iter().find(|line| line.name == name).unwrap().level)
+}
+
+async fn press(farm: &Farm, ms: u64) {
+    farm.handle.fault(Broken::ButtonPressed(true));
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    farm.handle.fault(Broken::ButtonPressed(false));
+}
+
+#[tokio::test]
+async fn a_short_press_and_a_message_switch_one_light_and_no_other() {
+    let nobody = async |_: &OwnedFd| std::future::pending().await;
+    for (changes, on) in
+        [(&[][..], [true, false]), (&[("name = \"red\"", "name = \"locate\"")], [false, true])]
+    {
+        let farm = Farm::new(&S19J_PRO, changes);
+        farm.run_for(nobody, async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            for (wanted, what) in [(on, "on"), ([false; 2], "off"), (on, "on again")] {
+                press(&farm, 300).await;
+                farm.until(what, |_| lights(&farm) == wanted).await;
+            }
+            farm.orders.locate(false).unwrap();
+            farm.until("off by a message", |_| lights(&farm) == [false; 2]).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_cleared_by_a_button_that_is_held() {
+    let farm = Farm::behind_controllers();
+    farm.run(async {
+        farm.hashing(&[0, 1]).await;
+        farm.handle.fault_on(0, Broken::RailDrop(-1500.0)).unwrap();
+        let waits = |status: &HardwareStatus| status.faults.iter().any(|fault| fault.needs_clearing);
+        farm.until_told("a fault", waits).await;
+        farm.handle.fault_on(0, Broken::RailDrop(0.0)).unwrap();
+        press(&farm, 1000).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let status = farm.told();
+        assert!(
+            waits(&status) && status.boards[0].state != "hashing",
+            "a short press clears nothing: {status:#?}"
+        );
+        press(&farm, 6000).await;
+        farm.hashing(&[0, 1]).await;
+        assert!(!waits(&farm.told()), "{:#?}", farm.told());
+    })
+    .await;
 }

@@ -270,14 +270,19 @@ impl Zone {
         self.parts().flat_map(move |part| {
             part.watches().iter().filter_map(move |watch| {
                 let latch = watch.latch.clone()?;
-                Some((part.name(), watch.hazard, Latch { stage: self.means(latch.stage), ..latch }))
+                Some((
+                    part.name(),
+                    watch.hazard,
+                    Latch { stage: self.means(watch.hazard, latch.stage), ..latch },
+                ))
             })
         })
     }
 
-    /// What a stage means where not every switch exists.
-    fn means(&self, stage: Stage) -> Stage {
+    /// What a stage means where not every switch exists. A board that is another one is kept in reset, as it was before; that must not stop those beside it.
+    fn means(&self, hazard: Hazard, stage: Stage) -> Stage {
         match (self.shared, self.supply, stage) {
+            _ if hazard == Hazard::WrongBoard => stage,
             (true, _, Stage::ChainOff) | (false, Supply::Common, Stage::ChainOff) => Stage::AllOff,
             (false, Supply::Own, Stage::AllOff) => Stage::ChainOff,
             _ => stage,
@@ -290,7 +295,8 @@ impl Zone {
 
     /// The stage of a place that may not have power yet. A board that only the PSU can cut keeps that off for what can be proven without it; for the rest its reset is held.
     pub(super) fn waiting_stage(&self) -> Stage {
-        let dark = || self.parts().any(|part| !part.is_proven() && !part.needs_psu());
+        let open = |part: &dyn Part| !part.needs_psu() && !part.latched(Hazard::WrongBoard);
+        let dark = || self.parts().any(|part| !part.is_proven() && open(part));
         match self.supply {
             _ if self.shared => Stage::AllOff,
             Supply::Common if dark() => Stage::AllOff,

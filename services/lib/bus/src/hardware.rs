@@ -126,7 +126,7 @@ pub struct SensorStatus {
     /// The board that it is on; missing for the machine's own.
     pub board: Option<u8>,
     pub celsius: f64,
-    /// `good`; `unknown`: nothing to be read yet, as a chip's diode without power; `lost`: should answer and does not; `frozen`: says the same for too long; `hot`: at or above its limit.
+    /// `good`; `unknown`: nothing to be read yet, as a chip's diode without power; `lost`: should answer and does not. Of what is latched (`docs/safety.md`): `absurd`: says what cannot be; `frozen`: says the same for too long; `hot`: was at its limit, and is not well below it for long enough yet.
     pub state: String,
 }
 
@@ -139,7 +139,7 @@ pub struct FanStatus {
     pub rpm: u32,
     /// What its drive is told, 0 to 100; NaN before that.
     pub duty_percent: f64,
-    /// `good`, `unknown`, `slow`: below the profile's lowest speed, `lost`: the tachometer cannot be read.
+    /// `good`; `unknown`: not looked at yet; `lost`: the tachometer cannot be read; `stopped`: below the profile's lowest speed; `slow`: turns slower than its drive makes it (latched).
     pub state: String,
 }
 

@@ -1,7 +1,8 @@
 //! Machine profiles: buses, supply, fans, sensors, boards and chains of a machine, and the limits that no message can raise.
 //!
 //! In: `overlay/etc/adit/machines/*.toml`, schema in `docs/machines.md`, and what was confirmed about this unit ([`Commissioning`]). Out: a [`Profile`] whose every value has been checked, or one
-//! line that says where the file is wrong and what would be right. Never guesses: what a profile does not say is not driven.
+//! line that says where the file is wrong and what would be right. Never guesses: what a profile does not say is not driven. Never touches a machine: whoever builds an image asks the same questions as
+//! the driver does at its start.
 
 mod chain;
 mod check;
@@ -9,16 +10,18 @@ mod check_parts;
 mod commissioning;
 mod parts;
 mod place;
+mod rails;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub(crate) use self::place::overlap as keys_overlap;
 pub use self::{
     chain::{ChainProfile, Ramp, UsbPort},
     commissioning::Commissioning,
     parts::*,
+    place::overlap as keys_overlap,
+    rails::*,
 };
 
 /// Where profiles live on a unit.
