@@ -17,14 +17,26 @@ const GPIO: u8 = 0x06;
 const ADC: u8 = 0x07;
 const LED: u8 = 0x08;
 
-/// Answers millivolts, u16 LE (assumed: no capture of it is published).
+/// Answers counts, u16 LE.
 const READ_VDD: u8 = 0x50;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     /// A device on the bus did not acknowledge.
-    Timeout = 0x10,
-    Invalid = 0x11,
+    Timeout,
+    Invalid,
+    /// In words.
+    Said(&'static str),
+}
+
+impl Failure {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Timeout => vec![0xFF, 0x10],
+            Self::Invalid => vec![0xFF, 0x11],
+            Self::Said(text) => [&[0xFF, 0xFF], text.as_bytes()].concat(),
+        }
+    }
 }
 
 impl From<Nak> for Failure {
@@ -48,6 +60,8 @@ pub(crate) enum Step {
 pub(crate) struct Board {
     bytes: Vec<u8>,
     last_byte_ns: u64,
+    /// What the converter has measured since it was started, and nobody has fetched.
+    measured: Option<u16>,
 }
 
 impl Board {
@@ -71,8 +85,8 @@ impl Board {
             return Step::Wait;
         }
         let request: Vec<u8> = self.bytes.drain(..length).collect();
-        let (id, result) = (request[2], answer(&request[3..], machine));
-        let data = result.unwrap_or_else(|failure| vec![0xFF, failure as u8]);
+        let (id, result) = (request[2], answer(&request[3..], machine, &mut self.measured));
+        let data = result.unwrap_or_else(Failure::bytes);
         let mut reply = (data.len() as u16).to_le_bytes().to_vec();
         reply.push(id);
         reply.extend(data);
@@ -81,7 +95,7 @@ impl Board {
 }
 
 /// From the bus number on.
-fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
+fn answer(request: &[u8], machine: &mut Machine, measured: &mut Option<u16>) -> Result<Vec<u8>, Failure> {
     let bus = &mut machine.buses()[0];
     match *request {
         [0, I2C, 0x10, _, _, _, _] => Ok(vec![]), // bus frequency: the model has none
@@ -102,7 +116,15 @@ fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
             driven.map_err(|_| Failure::Invalid)?;
             Ok(vec![u8::from(level != 0)])
         }
-        [0, ADC, READ_VDD] => Ok(((machine.seats[0].rail_volts * 1e3).round() as u16).to_le_bytes().to_vec()),
+        [0, ADC, READ_VDD] => {
+            let converter = machine.model.converter;
+            let now = converter.counts(machine.seats[0].rail_volts);
+            let counts = if converter.asked_twice { measured.take() } else { Some(now) };
+            if counts.is_none() {
+                *measured = Some(now);
+            }
+            Ok(counts.ok_or(Failure::Said("ADC Read Error"))?.to_le_bytes().to_vec())
+        }
         [0, LED, 0x10, _, _, _] => Ok(vec![]),
         _ => Err(Failure::Invalid),
     }
@@ -111,7 +133,7 @@ fn answer(request: &[u8], machine: &mut Machine) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::models::BITAXE_GAMMA;
+    use crate::machine::models::{BITAXE_GAMMA, EMBERONE00};
 
     fn ask(board: &mut Board, machine: &mut Machine, hex_bytes: &str) -> Step {
         board.push(&hex::decode(hex_bytes.replace(' ', "")).expect("hex"), 0);
@@ -143,6 +165,20 @@ mod tests {
         assert_eq!(ask("06 00 03 00 06 07"), reply("02 00 03 FF 11"), "no such pin");
         assert_eq!(ask("06 00 04 01 06 00"), reply("02 00 04 FF 11"), "bus 1");
         assert_eq!(ask("06 00 04 00 0B 00"), reply("02 00 04 FF 11"), "no such page");
+    }
+
+    #[test]
+    fn a_bitaxes_converter_is_asked_twice_and_an_emberones_once() {
+        let (mut board, mut bitaxe) = (Board::default(), Machine::new(&BITAXE_GAMMA, 0, false, &[]));
+        let mut ask = |bytes| ask(&mut board, &mut bitaxe, bytes);
+        let busy = format!("10 00 01 FF FF {}", hex::encode("ADC Read Error"));
+        assert_eq!(ask("06 00 01 00 07 50"), reply(&busy));
+        assert_eq!(ask("06 00 02 00 07 50"), reply("02 00 02 00 00"));
+        assert_eq!(ask("06 00 01 00 07 50"), reply(&busy), "and so on");
+        let (mut board, mut ember) = (Board::default(), Machine::new(&EMBERONE00, 0, false, &[]));
+        ember.seats[0].rail_volts = 3.6;
+        board.push(&[6, 0, 1, 0, 7, 0x50], 0);
+        assert_eq!(board.step(&mut ember), reply("02 00 01 ba 08"), "3.6 V are 2234 counts of 1.611 mV");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Fault {
     StuckAddress(Option<u32>),
     /// The rail stays at zero.
     RailStuckOff(bool),
+    /// The rail stays where it is, whoever switches it off.
+    RailStuckOn(bool),
     /// The rail is so many millivolts lower than what was asked for.
     RailDrop(f64),
     /// So many amperes more on the board's rail than its chips take.
@@ -60,6 +62,8 @@ pub enum Fault {
     SensorAbsurd { sensor: usize, celsius: Option<f64> },
     /// The part that has this sensor answers nobody.
     SensorLost { sensor: usize, on: bool },
+    /// The mains supply's output stays on, whatever its line says.
+    PsuStuckOn(bool),
     /// The mains supply answers F5 to everything.
     PsuNak(bool),
     /// The mains supply answers, but nothing feeds its watchdog.
@@ -112,7 +116,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 32] = [
     "fan-stopped",
     "fan-slow",
     "tach-silent",
@@ -128,6 +132,7 @@ const NAMES: [&str; 30] = [
     "deaf-chip",
     "stuck-address",
     "rail-stuck-off",
+    "rail-stuck-on",
     "rail-drop",
     "extra-load",
     "unplugged",
@@ -138,6 +143,7 @@ const NAMES: [&str; 30] = [
     "sensor-frozen",
     "sensor-absurd",
     "sensor-lost",
+    "psu-stuck-on",
     "psu-nak",
     "psu-heartbeat-ignored",
     "rail-heartbeat-ignored",
@@ -188,6 +194,7 @@ impl Fault {
             "deaf-chip" => Self::DeafChip(chip()?),
             "stuck-address" => Self::StuckAddress(chip()?),
             "rail-stuck-off" => Self::RailStuckOff(on),
+            "rail-stuck-on" => Self::RailStuckOn(on),
             "rail-drop" => Self::RailDrop(value()?),
             "extra-load" => Self::ExtraLoad(value()?.max(0.0)),
             "unplugged" => Self::Unplugged(on),
@@ -197,6 +204,7 @@ impl Fault {
             "sensor-frozen" => Self::SensorFrozen { sensor: sensor()?, on },
             "sensor-absurd" => Self::SensorAbsurd { sensor: sensor()?, celsius: maybe()? },
             "sensor-lost" => Self::SensorLost { sensor: sensor()?, on },
+            "psu-stuck-on" => Self::PsuStuckOn(on),
             "psu-nak" => Self::PsuNak(on),
             "psu-heartbeat-ignored" => Self::PsuHeartbeatIgnored(on),
             "rail-heartbeat-ignored" => Self::RailHeartbeatIgnored(on),
@@ -227,6 +235,7 @@ impl Fault {
             Self::DeafChip(chip) => ("deaf-chip", chip.is_some()),
             Self::StuckAddress(chip) => ("stuck-address", chip.is_some()),
             Self::RailStuckOff(on) => ("rail-stuck-off", on),
+            Self::RailStuckOn(on) => ("rail-stuck-on", on),
             Self::RailDrop(millivolts) => ("rail-drop", millivolts != 0.0),
             Self::ExtraLoad(amperes) => ("extra-load", amperes > 0.0),
             Self::Unplugged(on) => ("unplugged", on),
@@ -237,6 +246,7 @@ impl Fault {
             Self::SensorFrozen { on, .. } => ("sensor-frozen", on),
             Self::SensorAbsurd { celsius, .. } => ("sensor-absurd", celsius.is_some()),
             Self::SensorLost { on, .. } => ("sensor-lost", on),
+            Self::PsuStuckOn(on) => ("psu-stuck-on", on),
             Self::PsuNak(on) => ("psu-nak", on),
             Self::PsuHeartbeatIgnored(on) => ("psu-heartbeat-ignored", on),
             Self::RailHeartbeatIgnored(on) => ("rail-heartbeat-ignored", on),

@@ -47,6 +47,25 @@ fn a_fault_of_one_board_leaves_the_others_alone() {
 }
 
 #[test]
+fn what_is_stuck_on_stays_on_until_the_fault_ends() {
+    let whole = Whole::new(&S19J_PRO);
+    whole.ask_psu(SET_13_5, 0);
+    whole.line("psu-enable", false);
+    let on = |state: &adit_simulator::State| state.psu.as_ref().is_some_and(|psu| psu.volts > 13.0);
+    whole.until("on", on);
+    whole.handle.fault(Fault::PsuStuckOn(true));
+    whole.line("psu-enable", true);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(on(&whole.handle.state()));
+    whole.handle.fault_on(1, Fault::RailStuckOn(true)).unwrap();
+    whole.handle.fault(Fault::PsuStuckOn(false));
+    let state = whole.until("off", |state| !state.psu.as_ref().unwrap().on && !state.boards[0].rail.on);
+    assert!(state.boards[1].rail.on && !state.boards[2].rail.on);
+    whole.handle.fault_on(1, Fault::RailStuckOn(false)).unwrap();
+    whole.until("board 1 off", |state| !state.boards[1].rail.on);
+}
+
+#[test]
 fn sensors_freeze_lie_and_disappear_one_by_one() {
     let whole = Whole::new(&S19J_PRO);
     let bus = whole.handle.i2c(0);

@@ -150,6 +150,7 @@ function render(status) {
 
   show("machine", hardware?.machine ?? "");
   byId("simulated").hidden = !hardware?.simulated;
+  byId("untested").hidden = !hardware?.untested;
   show("stage", known(hardware?.stage, (stage) => stage));
   show("rail", known(hardware?.rail_volts, (volts) => `${volts.toFixed(2)} V`));
   show("fans", known((hardware?.fans ?? []).map((fan) => `${fan.speed_rpm} rpm`).join(", "), (fans) => fans));

@@ -71,6 +71,7 @@ pub struct Miner {
 pub struct Hardware {
     pub machine: String,
     pub simulated: bool,
+    pub untested: bool,
     pub stage: String,
     pub fault: String,
     pub rail_volts: Option<f64>,
@@ -226,6 +227,7 @@ impl Hardware {
         Self {
             machine: clipped(&status.machine),
             simulated: status.simulated,
+            untested: status.untested,
             stage: clipped(&status.stage),
             fault: clipped(&status.fault),
             rail_volts: measured(status.rail_volts),

@@ -46,6 +46,7 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
             "hardware": {
                 "machine": "qemu-bitaxe",
                 "simulated": true,
+                "untested": false,
                 "stage": "hashing",
                 "fault": "",
                 "rail_volts": 1.15,

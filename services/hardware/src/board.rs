@@ -226,7 +226,7 @@ impl Board {
     /// A rail that was switched off measures as off.
     pub(crate) fn is_off(&self, sample: &Sample) -> bool {
         match &self.rail {
-            Some(rail) => sample.rail_volts.is_some_and(|volts| rail.is_off(volts)),
+            Some(rail) => rail.is_off(sample.rail_volts),
             None => true,
         }
     }
@@ -240,9 +240,10 @@ impl Board {
 
     async fn look(&mut self, powered: bool) -> Result<Sample, BoardError> {
         let (rail_volts, rail_amperes) = match &mut self.rail {
-            Some(rail) => {
-                (unless_silent(rail.measured().await)?, unless_silent(rail.amperes().await)?.flatten())
-            }
+            Some(rail) => (
+                unless_silent(rail.measured().await)?.flatten(),
+                unless_silent(rail.amperes().await)?.flatten(),
+            ),
             None => (None, None),
         };
         let fans = look_at_fans(&mut self.fans).await?;
@@ -255,20 +256,19 @@ impl Board {
             sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
         }
         let fan_percent = self.fans.iter().map(Fan::percent).collect();
-        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors, die: None })
     }
 
     /// Nothing here can drive these parts: the board is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
         let rail = self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"));
-        rail.into_iter().chain(undriven(&self.fans, &self.sensors)).collect()
+        rail.into_iter().chain(undriven(&self.sensors)).collect()
     }
 }
 
-/// Fans and sensors that nothing here can drive.
-pub(crate) fn undriven(fans: &[Fan], sensors: &[Sensor]) -> Vec<String> {
-    let fans = fans.iter().filter_map(Fan::undriven).map(|part| format!("fan {part}"));
-    fans.chain(sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}"))).collect()
+/// Sensors that nothing here can read.
+pub(crate) fn undriven(sensors: &[Sensor]) -> Vec<String> {
+    sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}")).collect()
 }
 
 /// All fans at full speed; true when each has taken it.

@@ -7,6 +7,8 @@ mod bitaxe_raw;
 mod error;
 mod gpio;
 mod i2c;
+mod kept;
+mod registers;
 #[cfg(test)]
 pub(crate) mod simulated;
 mod usb;
@@ -25,9 +27,18 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
-pub(crate) use self::{bitaxe_raw::ControllerError, error::BusError, gpio::Tachometer};
+pub use self::kept::Kept;
+#[cfg(test)]
+pub(crate) use self::registers::standing_in;
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
+pub(crate) use self::{
+    bitaxe_raw::ControllerError,
+    error::BusError,
+    gpio::Tachometer,
+    registers::{Registers, open as open_registers, open_alone as open_registers_alone},
+};
 use crate::{
+    line::Place,
     port::{Port, PortError},
     profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
 };
@@ -47,7 +58,10 @@ pub(crate) enum Claim {
 
 /// All buses of a machine, by name.
 #[derive(Debug, Clone)]
-pub(crate) struct Buses(Vec<(String, Bus)>);
+pub(crate) struct Buses {
+    all: Vec<(String, Bus)>,
+    kept: Lines,
+}
 
 /// A handle.
 #[derive(Debug, Clone)]
@@ -92,7 +106,7 @@ pub(crate) struct Input(Output);
 impl Buses {
     /// Opens nothing yet.
     pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
-        let taken = Rc::default();
+        let (taken, kept) = (Rc::default(), Lines::default());
         let bus = |bus: &profile::Bus| {
             #[cfg(test)]
             if let Some(simulated) = simulated::attached(&bus.name) {
@@ -108,35 +122,72 @@ impl Buses {
                 })),
                 BusPart::Linux(linux) => Bus::Linux(Rc::new(LinuxBus {
                     i2c: linux.i2c.clone().map(LinuxI2c::new),
-                    gpio: linux.gpio.clone().map(Gpio::new),
+                    gpio: linux.gpio.clone().map(|chip| Gpio::new(chip, kept.clone())),
                 })),
             };
             (bus.name.clone(), handle)
         };
-        Self(profile.bus.iter().map(bus).collect())
+        Self { all: profile.bus.iter().map(bus).collect(), kept }
+    }
+
+    /// Lines that an earlier run has left open, to be used in the place of new ones.
+    pub(crate) fn fill(&self, kept: Kept) {
+        self.kept.fill(kept);
+    }
+
+    fn chips(&self) -> impl Iterator<Item = &Gpio> {
+        self.all.iter().filter_map(|(_, bus)| match bus {
+            Bus::Linux(linux) => linux.gpio.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Closes kept lines that are none of this machine's outputs. Once every part has been given its own.
+    pub(crate) fn let_go_of_others(&self) {
+        let wanted: Result<Vec<_>, _> = self.chips().map(Gpio::names).collect();
+        // A chip that is not there just now: which lines are its own cannot be told.
+        if let Ok(wanted) = wanted {
+            self.kept.let_go_of_all_but(&wanted.into_iter().flatten().collect());
+        }
+    }
+
+    /// Every output that this process has requested is with adit-init; false: later.
+    pub(crate) fn leave(&self) -> bool {
+        self.chips().all(Gpio::leave)
     }
 
     pub(crate) fn get(&self, name: &str) -> Bus {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.all.iter().find(|(known, _)| known == name);
         found.map(|(_, bus)| bus.clone()).expect("the bus was looked up on loading")
     }
 
     pub(crate) fn output(&self, line: &profile::Line) -> Output {
-        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
+        let output = self.line(line);
+        if let Bus::Linux(linux) = &output.bus
+            && let Some(gpio) = &linux.gpio
+        {
+            gpio.want(line.line);
+        }
+        output
     }
 
     pub(crate) fn input(&self, line: &profile::Line) -> Input {
-        Input(self.output(line))
+        Input(self.line(line))
     }
 
-    /// Where a chain's UART is just now; `None` where its USB device is not there, or where it is no serial port.
-    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<PathBuf> {
+    fn line(&self, line: &profile::Line) -> Output {
+        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
+    }
+
+    /// Where a chain's UART is just now; `None` where its USB device is not there.
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<Place> {
         if let Some(usb) = &chain.usb
             && let Bus::Raw(raw) = self.get(&usb.bus)
         {
-            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port));
+            return raw.device.borrow().as_ref().and_then(|device| device.port(usb.port)).map(Place::Port);
         }
-        chain.port.clone()
+        let fpga = || chain.uio.clone().map(Place::Fpga);
+        chain.port.clone().map(Place::Port).or_else(fpga)
     }
 }
 
@@ -156,10 +207,12 @@ impl Bus {
                 let mut open = raw.open.lock().await;
                 raw.opened(&mut open).await.map(drop)
             }
-            Self::Linux(linux) => {
-                linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
-                linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
-            }
+            // Where it has lines, resets hang on them: they are to be held also when the adapter is gone.
+            Self::Linux(linux) => match (&linux.gpio, &linux.i2c) {
+                (Some(gpio), _) => gpio.open(),
+                (None, Some(i2c)) => i2c.open(),
+                (None, None) => Ok(()),
+            },
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),
         }
@@ -195,6 +248,21 @@ impl Bus {
             Self::Linux(linux) => linux.gpio()?.get(line),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.get(line),
+        }
+    }
+
+    /// What a converter of the board's controller reads, in its own counts.
+    pub(crate) async fn converter(&self, channel: u8) -> Result<u16, BusError> {
+        match self {
+            Self::Raw(raw) => {
+                let mut open = raw.open.lock().await;
+                let controller = raw.opened(&mut open).await?;
+                let got = controller.converter(channel).await;
+                Ok(raw.kept(&mut open, got)?)
+            }
+            Self::Linux(_) => Err(BusError::NoConverter),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(BusError::NoConverter),
         }
     }
 

@@ -7,22 +7,21 @@ mod bring_up;
 mod clock;
 mod hashing;
 mod jobs;
+mod roll_call;
 mod rolling;
 mod telemetry;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
+    line::{Line, Place},
     notify,
     orders::Orders,
-    port::{Port, PortError},
+    port::PortError,
     profile::ChainProfile,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -43,8 +42,10 @@ pub(crate) enum ChainFault {
     Count { found: u16, expected: u16, chip: &'static str },
     #[error("a chip of model {model:04x} answered, expected {chip}")]
     Model { model: u16, chip: &'static str },
-    #[error("chips answered at addresses that they were not given")]
-    Addresses,
+    #[error("{expected} {chip} answered, none of them at {address:#04x}, the address of chip {place}")]
+    Address { place: u16, address: u8, expected: u16, chip: &'static str },
+    #[error("chip {place} (address {address:#04x}) does not answer any more; {left} of {expected} {chip} do")]
+    Lost { place: u16, address: u8, left: u16, expected: u16, chip: &'static str },
     #[error("no answer from the chips for {seconds} s")]
     Silent { seconds: u64 },
     #[error(transparent)]
@@ -56,7 +57,7 @@ pub(crate) struct Chain<'a> {
     index: u8,
     profile: &'a ChainProfile,
     chip: &'static Chip,
-    port: Port,
+    port: Line,
     parser: Parser,
     path: &'a WorkPath,
     orders: &'a Orders,
@@ -85,7 +86,7 @@ struct Oddities {
 pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
-    port: &Path,
+    port: &Place,
     path: &WorkPath,
     orders: &Orders,
     status: &Status,
@@ -95,7 +96,7 @@ pub(crate) async fn run(
         index,
         profile,
         chip: profile.chip(),
-        port: Port::open(port, reset_baud)?,
+        port: Line::open(port, reset_baud)?,
         parser: Parser::new(profile.chip().responses),
         path,
         orders,
@@ -115,11 +116,11 @@ pub(crate) async fn run(
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub(crate) async fn slow_down(profile: &ChainProfile, port: &Path) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile, port: &Place) -> Result<(), ChainFault> {
     let chip = profile.chip();
     let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
-        let port = Port::open(port, baud)?;
+        let port = Line::open(port, baud)?;
         for frame in &frames {
             port.write(frame.as_bytes()).await?;
             port.drained().await;
@@ -174,6 +175,12 @@ impl Chain<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The place of the chip that was given this address.
+    fn place_of(&self, address: u8) -> Option<usize> {
+        let chips = self.profile.chips;
+        (0..chips).position(|place| self.chip.address(place, chips) == address)
     }
 
     /// A reply that cannot be: counted, and logged the first time.

@@ -19,6 +19,8 @@ const SPAN: f64 = 20.0;
 pub(crate) struct Cooling {
     /// By sensor, the machine's first, then each board's: at what it is to be full. `None`: is only shown.
     full: Vec<Vec<Option<f64>>>,
+    /// Likewise, for the hottest die.
+    die_full: f64,
     /// What each place needs, 0 to 1.
     needs: RefCell<Vec<f64>>,
 }
@@ -29,14 +31,16 @@ impl Cooling {
         let of = |sensors: &[Sensor]| sensors.iter().map(full_at).collect::<Vec<_>>();
         let boards = profile.board.iter().map(|board| of(&board.sensor));
         let full: Vec<_> = std::iter::once(of(&profile.sensor)).chain(boards).collect();
-        Self { needs: RefCell::new(vec![0.0; full.len()]), full }
+        let die_full = profile.temperature.max_chip_celsius - limits::WARM_BELOW - FULL_BELOW;
+        Self { needs: RefCell::new(vec![0.0; full.len()]), full, die_full }
     }
 
     /// What a place's own fans are driven at, as a share of what lies between quiet and full; the machine's serve all boards. `powered`: what cannot be read may be hot.
     pub(crate) fn share(&self, place: Place, demand: FanDemand, sample: &Sample, powered: bool) -> f64 {
         let index = if let Place::Board(board) = place { board + 1 } else { 0 };
         let mut needs = self.needs.borrow_mut();
-        needs[index] = need(&self.full[index], &sample.sensors, powered);
+        let die = sample.die.map_or(0.0, |celsius| share(self.die_full, celsius));
+        needs[index] = need(&self.full[index], &sample.sensors, powered).max(die);
         match (demand, place) {
             (FanDemand::Full, _) => 1.0,
             (_, Place::Machine) => needs.iter().copied().fold(0.0, f64::max),
@@ -45,11 +49,15 @@ impl Cooling {
     }
 }
 
+fn share(full: f64, celsius: f64) -> f64 {
+    (1.0 - (full - celsius) / SPAN).clamp(0.0, 1.0)
+}
+
 fn need(full: &[Option<f64>], sensors: &[Option<f64>], powered: bool) -> f64 {
     let unread = if powered { 1.0 } else { 0.0 };
     let judged = full.iter().enumerate().filter_map(|(at, full)| Some((at, (*full)?)));
     let needs = judged.map(|(at, full)| match sensors.get(at).copied().flatten() {
-        Some(celsius) if celsius.is_finite() => (1.0 - (full - celsius) / SPAN).clamp(0.0, 1.0),
+        Some(celsius) if celsius.is_finite() => share(full, celsius),
         _ => unread,
     });
     needs.fold(0.0, f64::max)
@@ -86,6 +94,8 @@ mod tests {
         for ((chip, board, powered), wanted) in table {
             assert_eq!(share(chip, board, powered), wanted, "{chip:?} {board:?} {powered}");
         }
+        let die = Sample { die: Some(62.0), ..sample(&[Some(25.0), Some(25.0)]) };
+        assert_eq!(cooling.share(Place::Board(0), FanDemand::Normal, &die, true), 0.75);
         let cold = sample(&[Some(25.0), Some(25.0)]);
         assert_eq!(cooling.share(Place::Board(0), FanDemand::Full, &cold, true), 1.0);
     }

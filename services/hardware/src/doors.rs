@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use zbus::fdo;
 
 use crate::{
+    bus::Kept,
     orders::{Orders, Refusal},
     status::Told,
 };
@@ -27,8 +28,8 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// The sockets that were passed to this process. Errors with the name of the one that was not.
-    pub fn passed() -> io::Result<Self> {
+    /// The sockets that were passed to this process, and what else was. Errors with the name of the one that was not.
+    pub fn passed() -> io::Result<(Self, Kept)> {
         let mut sockets = activation::sockets()?;
         let mut take = |name: &str| {
             let place = sockets.iter().position(|(passed, _)| passed == name).ok_or_else(|| {
@@ -37,7 +38,8 @@ impl Doors {
             })?;
             Ok::<_, io::Error>(UnixListener::from(sockets.swap_remove(place).1))
         };
-        Ok(Self { status: take(STATUS_DOOR)?, control: take(CONTROL_DOOR)? })
+        let doors = Self { status: take(STATUS_DOOR)?, control: take(CONTROL_DOOR)? };
+        Ok((doors, Kept::new(sockets)))
     }
 
     /// Answers until a listener fails. New holders' ends of the work path go to `holders`.
@@ -98,7 +100,7 @@ impl StatusDoor {
         status
     }
 
-    /// The chips of one chain, at most 128, nearest first: place, address, found at the last start-up, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
+    /// The chips of one chain, at most 128, nearest first: place, address, found when all were last called, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
     fn chips(&self, chain: u8) -> fdo::Result<Vec<ChipStatus>> {
         let told = self.told();
         let none =

@@ -31,6 +31,8 @@ pub(crate) struct Guard<'a> {
     began: Instant,
     /// The machine's sensors, then each board's: which of the core's each one is. `None`: is only shown.
     sensors: Vec<Vec<Option<usize>>>,
+    /// By board: which of the core's sensors its hottest die is, behind all others. `None`: its chips do not tell.
+    dies: Vec<Option<usize>>,
 }
 
 impl<'a> Guard<'a> {
@@ -48,7 +50,10 @@ impl<'a> Guard<'a> {
         let boards = profile.board.iter().map(|board| judged(&board.sensor));
         let sensors = std::iter::once(judged(&profile.sensor)).chain(boards).collect();
         let heat = profile.board.iter().map(Heat::of).collect();
-        Ok(Self { safety: RefCell::new(safety), path, orders, heat, began: Instant::now(), sensors })
+        let last = |board: usize| safety.limits().boards[board].parts.sensors.len() - 1;
+        let die = |(index, board)| limits::die(profile, board).map(|_| last(index));
+        let dies = profile.board.iter().enumerate().map(die).collect();
+        Ok(Self { safety: RefCell::new(safety), path, orders, heat, began: Instant::now(), sensors, dies })
     }
 
     /// One thing that was seen or done.
@@ -143,6 +148,9 @@ impl<'a> Guard<'a> {
             safety.see(now, place, Reading::Volts(0, sample.rail_volts));
             safety.see(now, place, Reading::Amperes(0, sample.rail_amperes));
             if let Place::Board(board) = place {
+                if let Some(die) = self.dies[board] {
+                    safety.see(now, place, Reading::Celsius(die, sample.die));
+                }
                 safety.see(now, place, Reading::Watts(self.watts(board, sample)));
             }
         }
@@ -220,6 +228,7 @@ mod tests {
             fans: vec![Some(6900)],
             fan_percent: vec![Some(100)],
             sensors: vec![Some(55.0), Some(35.0)],
+            die: None,
         }
     }
 
@@ -287,6 +296,42 @@ mod tests {
         for (sample, reason) in table {
             assert_eq!(looks_until_fault(&sample), Some((2, reason.into())));
         }
+    }
+
+    /// Chips that tell themselves: as one more sensor of their board, which may be silent.
+    #[test]
+    fn a_hot_die_cuts_power_and_one_that_says_nothing_does_not() {
+        let text = include_str!("../../../overlay/etc/adit/machines/bench-bm1368.toml");
+        let (path, profile) = (WorkPath::new(1), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
+        let see = |seconds, place, reading| {
+            guard.safety.borrow_mut().see(Duration::from_secs(seconds), place, reading);
+        };
+        let look = |seconds, die| {
+            see(seconds, Place::Machine, Reading::Control);
+            let looked = guard.look_at(Duration::from_secs(seconds), BOARD, &Sample { die, ..good() });
+            looked.map(|ruling| ruling.stage).map_err(|fault| fault.to_string())
+        };
+        see(0, BOARD, Reading::Plugged(true));
+        see(0, Place::Machine, Reading::Control);
+        let off = Sample { rail_volts: Some(0.0), ..good() };
+        assert_eq!(guard.rule(Duration::from_secs(1), BOARD, &off).stage, Stage::ChainOff);
+        assert_eq!(
+            guard.rule(Duration::from_secs(2), BOARD, &off).stage,
+            Stage::Run,
+            "no die need be proven"
+        );
+        see(2, BOARD, Reading::Power(true));
+        assert!((3..60).all(|second| look(second, None) == Ok(Stage::Run)));
+        // A reading every eight seconds, seen again until the next one.
+        assert!((60..68).all(|second| look(second, Some(25.0)) == Ok(Stage::Run)));
+        assert!((68..76).all(|second| look(second, Some(69.0)) == Ok(Stage::Run)));
+        assert!((76..200).all(|second| look(second, None) == Ok(Stage::Run)), "it has gone silent");
+        assert_eq!((look(200, Some(70.0)), look(202, Some(70.0))), (Ok(Stage::Run), Ok(Stage::Throttle)));
+        assert_eq!(look(203, None), Ok(Stage::Throttle), "silence ends no throttle");
+        let both = "die: chip warm (70.0 °C, limit 70.0); die: chip hot (75.0 °C, limit 75.0)";
+        assert_eq!(look(204, Some(75.0)), Err(both.into()));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) use self::refusal::Refusal;
 use self::{buttons::Buttons, common::Common};
 use crate::{
     board::{self, Board, SafeState},
-    bus::{Buses, Claim, Output},
+    bus::{Buses, Claim, Kept, Output},
     chain,
     cooling::Cooling,
     guard::Guard,
@@ -64,6 +64,7 @@ pub(crate) struct Machine<'a> {
     light: Option<Output>,
     buttons: Buttons,
     status: &'a Status,
+    buses: Buses,
     refusal: Refusal,
     shared: Shared,
     pauses: Pauses,
@@ -128,6 +129,7 @@ impl<'a> Machine<'a> {
             light: orders::locator(profile).map(|light| buses.output(&light.line)),
             buttons: Buttons::new(profile, &buses),
             status: links.status,
+            buses: buses.clone(),
             refusal: Refusal::of_machine(profile, &shared),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
@@ -143,8 +145,19 @@ impl<'a> Machine<'a> {
         machine.into_iter().chain(boards).collect()
     }
 
+    /// Lines that an earlier run of this program has left open. The next use of each takes it as it is.
+    pub(crate) fn take_over(&self, kept: Kept) {
+        self.buses.fill(kept);
+    }
+
+    /// All lines that were requested stay open when this process ends; false: not yet.
+    pub(crate) fn leave_lines(&self) -> bool {
+        self.buses.leave()
+    }
+
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
+        self.buses.let_go_of_others();
         let common = Common::new(self.boards.len(), Cooling::new(self.profile));
         let refusal = &self.refusal;
         let slots =
@@ -281,6 +294,7 @@ impl SharedLife<'_> {
             loop {
                 sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
                 notify::progress();
+                self.shared.keep_alive(self.guard).await;
                 let sample = self.shared.sample().await;
                 let ruling = self.guard.look_at_rest(Place::Machine, &sample);
                 self.status.machine_sample(&sample, false, &self.guard.causes(Place::Machine));
@@ -572,7 +586,8 @@ async fn watch(
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
-        let sample = board.sample(true).await;
+        let mut sample = board.sample(true).await;
+        sample.die = status.die(index);
         let place = Place::Board(index.into());
         let ruling = guard.look(place, &sample);
         status.sample(index, &sample, &guard.causes(place));
@@ -637,9 +652,7 @@ async fn watch_shared(
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
     loop {
-        if let Some(on) = shared.keep_alive().await {
-            guard.psu_answered(on);
-        }
+        shared.keep_alive(guard).await;
         let sample = shared.sample().await;
         let ruling = guard.look(Place::Machine, &sample);
         status.machine_sample(&sample, true, &guard.causes(Place::Machine));

@@ -6,11 +6,13 @@
 mod delay;
 mod error;
 mod fan;
+mod fpga_fan;
 mod identity;
 mod psu;
 mod pwm;
 mod rail;
 mod sensor;
+mod trimmed;
 mod window;
 
 use self::{delay::Delay, window::Window};

@@ -67,4 +67,6 @@ pub(crate) struct Sample {
     /// Of 100; `None`: nothing yet.
     pub fan_percent: Vec<Option<u8>>,
     pub sensors: Vec<Option<f64>>,
+    /// The hottest of the chips that tell themselves.
+    pub die: Option<f64>,
 }

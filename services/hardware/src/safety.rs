@@ -21,7 +21,7 @@
 //! # use adit_hardware::safety::*;
 //! # fn limits() -> Limits {
 //! #     let sensor = SensorLimits { name: "board sensor".into(), kind: SensorKind::Board, warm: 62.0, max: 70.0, cool: 50.0, hysteresis: 3.0, reads: Reads::Always,
-//! #         settle: Duration::ZERO, physics: Physics::default(), frozen: Some(Frozen::on_a_board_of(18.0)) };
+//! #         settle: Duration::ZERO, must_speak: true, physics: Physics::default(), frozen: Some(Frozen::on_a_board_of(18.0)) };
 //! #     let fan = FanLimits { name: "fan".into(), min_rpm: 2000.0, full_rpm: None, slow_share: 0.6, spin_up: Duration::from_secs(5) };
 //! #     let parts = Parts { sensors: vec![sensor], fans: vec![fan], fans_needed: 1, rails: vec![] };
 //! #     let board = BoardLimits { name: "board".into(), supply: Supply::Own, parts, controller: None, has_identity: false };

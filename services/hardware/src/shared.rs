@@ -47,7 +47,7 @@ impl Shared {
 
     /// Nothing here can drive these parts: the machine is not to be powered.
     pub(crate) fn undriven(&self) -> Vec<String> {
-        board::undriven(&self.fans, &self.sensors)
+        board::undriven(&self.sensors)
     }
 
     /// Output off by its line, fans full, each read back. What the output holds for a while is [`Shared::wait_for_fall`]'s.
@@ -89,13 +89,14 @@ impl Shared {
         board::is_cool(&self.sensors, &sample, profile)?;
         if let Some(psu) = &mut self.psu {
             psu.prepare().await?;
-            guard.psu_answered(false);
+            guard.psu_answered(psu.heartbeat().await?);
             guard.psu_answered(psu.heartbeat().await?);
             self.beat = Instant::now();
         }
         let asked = Instant::now();
         while !guard.permits(Place::Machine, &self.sample().await, asked)? {
             notify::progress();
+            self.keep_alive(guard).await;
             sleep(LOOK).await;
         }
         if let Some(psu) = &mut self.psu {
@@ -118,7 +119,7 @@ impl Shared {
         let fans = board::look_at_fans(&mut self.fans).await?;
         let sensors = board::look_at_sensors(&mut self.sensors).await?;
         let fan_percent = self.fans.iter().map(Fan::percent).collect();
-        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, fan_percent, sensors })
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, fan_percent, sensors, die: None })
     }
 
     /// There is no supply that could be switched.
@@ -131,18 +132,16 @@ impl Shared {
         board::regulate(&mut self.fans, share).await;
     }
 
-    /// Lets the supply hear from us when it is time; whether it says that it is on. One that did not answer is told again at the next look: how long that may go on is the safety core's to say.
-    pub(crate) async fn keep_alive(&mut self) -> Option<bool> {
-        let psu = self.psu.as_mut().filter(|psu| self.beat.elapsed() >= psu.heartbeat)?;
+    /// Lets the supply hear from us when it is time. One that did not answer is told again at the next look: how long that may go on is the safety core's to say.
+    pub(crate) async fn keep_alive(&mut self, guard: &Guard<'_>) {
+        let due = self.beat.elapsed();
+        let Some(psu) = self.psu.as_mut().filter(|psu| due >= psu.heartbeat) else { return };
         match psu.heartbeat().await {
             Ok(on) => {
                 self.beat = Instant::now();
-                Some(on)
+                guard.psu_answered(on);
             }
-            Err(error) => {
-                warn!(target: "adit_hardware", %error, "the supply does not answer");
-                None
-            }
+            Err(error) => warn!(target: "adit_hardware", %error, "the supply does not answer"),
         }
     }
 }

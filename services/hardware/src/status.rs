@@ -123,6 +123,13 @@ impl Status {
         Arc::clone(&self.shared)
     }
 
+    /// °C of a chain's hottest die, where dies tell.
+    pub(crate) fn die(&self, index: u8) -> Option<f64> {
+        let told = self.shared.lock().expect("no holder of the status panics");
+        let chain = told.machine.chains.get(usize::from(index))?;
+        Some(chain.die_celsius).filter(|celsius| !celsius.is_nan())
+    }
+
     /// Changes one chain's part.
     pub(crate) fn chain(&self, index: u8, change: impl FnOnce(&mut ChainStatus)) {
         self.chips(index, |chain, _| change(chain));
@@ -147,6 +154,9 @@ impl Status {
 
     /// A board is at `stage`. Hashing ends what was wrong with it.
     pub(crate) fn stage(&self, board: u8, stage: Stage) {
+        if stage == Stage::Off {
+            self.dark(board);
+        }
         self.place(board, |place| {
             (place.stage, place.absent) = (stage, false);
             if stage == Stage::Hashing {
@@ -187,13 +197,18 @@ impl Status {
         self.off(board, Some(start::refusal(Some(board), reason)), reason, false);
     }
 
-    fn off(&self, board: u8, fault: Option<FaultStatus>, reason: &str, absent: bool) {
+    /// What chips said last is over when they are off.
+    fn dark(&self, board: u8) {
         self.chips(board, |chain, chips| {
             (chain.chips_found, chain.mhz, chain.die_celsius) = (0, 0.0, f64::NAN);
             for chip in chips {
                 (chip.found, chip.die_celsius) = (false, f64::NAN);
             }
         });
+    }
+
+    fn off(&self, board: u8, fault: Option<FaultStatus>, reason: &str, absent: bool) {
+        self.dark(board);
         self.place(board, |place| {
             (place.stage, place.absent) = (Stage::Off, absent);
             place.wrong = Wrong { reason: reason.into(), fault };

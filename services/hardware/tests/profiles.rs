@@ -1,7 +1,10 @@
 //! Shipped profiles load, and a wrong one is answered with its line and what would be right.
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
+use std::{
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
 
 use adit_hardware::profile::{Commissioning, Profile};
 
@@ -40,13 +43,16 @@ fn what_is_disputed_or_not_driven_is_named_and_the_rest_may_be_powered() {
     let disputed = |key: &str| {
         format!("cannot be powered: {key} is disputed, and not confirmed in /data/commissioning.toml")
     };
-    let ds4432u = "cannot be powered: rail ds4432u is not driven yet";
+    let ds4432u = "cannot be powered: rail ds4432u without an enable line and a meter is not driven yet";
     let table = [
         ("bitaxe-gamma", vec![]),
         ("bitaxe-max", vec![ds4432u.to_owned()]),
         ("bitaxe-supra", vec![ds4432u.to_owned()]),
+        ("bitaxe-supra-402", vec![]),
         ("bitaxe-ultra", vec![ds4432u.to_owned()]),
-        ("emberone00", vec![disputed("board.reset")]),
+        ("bitaxe-ultra-207", vec![]),
+        ("emberone00", vec![disputed("board.rail.part")]),
+        ("emberone00-v4", vec![disputed("board.fan")]),
         ("libreboard", vec![disputed("bus.0.part.linux.i2c")]),
         ("s19j-pro-amlogic", vec![disputed("psu.enable.active")]),
         ("s19j-pro-beaglebone", vec![disputed("bus.1.part.linux.i2c")]),
@@ -64,9 +70,7 @@ fn what_is_disputed_or_not_driven_is_named_and_the_rest_may_be_powered() {
     }
     let s9 = real.iter().find(|profile| profile.name == "s9-zynq").unwrap();
     let all = adit_hardware::refusals(s9).join("\n");
-    for part in ["fan s9-fpga", "rail pic16f1704", "sensor chip-i2c", "chain uio"] {
-        assert!(all.contains(&format!("{part} is not driven yet")), "{part}: {all}");
-    }
+    assert!(all.contains("sensor chip-i2c is not driven yet"), "{all}");
 }
 
 #[test]
@@ -302,6 +306,78 @@ fn disputed_keys_stay_open_until_a_unit_confirms_them_and_may_have_its_own_value
 }
 
 #[test]
+fn what_the_driver_leaves_for_its_safe_state_says_the_same_from_memory_and_cannot_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    std::fs::write(&file, DISPUTED).unwrap();
+    std::fs::write(&unit, "machine = \"two\"\n[confirmed]\n\"psu.enable.active\" = \"high\"\n").unwrap();
+    let memory = Commissioning::load(&unit).unwrap().leave().unwrap();
+    // What is written since is not what lines were driven by.
+    std::fs::remove_file(&unit).unwrap();
+    for _ in 0..2 {
+        let left = Commissioning::left(memory.try_clone().unwrap()).unwrap();
+        let profile = Profile::load_commissioned(&file, &left).unwrap();
+        assert_eq!(profile.unconfirmed, ["board.1.reset.line"]);
+        assert_eq!(profile.psu.unwrap().enable.active, adit_hardware::profile::Level::High);
+        // Whoever holds a copy shares the place to read from, and must not matter.
+        std::fs::File::from(memory.try_clone().unwrap()).seek(SeekFrom::Start(5)).unwrap();
+    }
+    let mut memory = std::fs::File::from(memory);
+    assert_eq!(memory.write(b"x").unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+    assert!(memory.set_len(0).is_err());
+
+    let none = Commissioning::load(Path::new("/nowhere/commissioning.toml")).unwrap();
+    let none = Commissioning::left(none.leave().unwrap()).unwrap();
+    assert_eq!(Profile::load_commissioned(&file, &none).unwrap().unconfirmed.len(), 2);
+    let nonsense = tempfile::tempfile().unwrap();
+    (&nonsense).write_all(b"\xff").unwrap();
+    assert!(Commissioning::left(nonsense.into()).is_err());
+}
+
+#[test]
+fn a_unit_in_a_liquid_has_no_fans_and_the_liquids_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, unit) = (folder.path().join("two.toml"), folder.path().join("commissioning.toml"));
+    let limits = "\n[immersion]\nmax_chip_celsius = 80.0\nmax_board_celsius = 60.0\nstart_board_celsius = 40.0\nsettle_ms = 0\n";
+    let at = DISPUTED.find("\n[temperature]").unwrap();
+    let with_limits = [&DISPUTED[..at], limits, &DISPUTED[at..]].concat();
+    let load = |profile: &str, text: &str| {
+        std::fs::write(&file, profile).unwrap();
+        std::fs::write(&unit, text).unwrap();
+        Profile::load_commissioned(&file, &Commissioning::load(&unit)?)
+    };
+    let immersed = "machine = \"two\"\ncooling = \"immersion\"\n";
+    let two = load(&with_limits, immersed).unwrap();
+    assert!(two.immersed && two.fan.is_empty() && two.board.iter().all(|board| board.fan.is_empty()));
+    assert_eq!(two.temperature.max_board_celsius, 60.0);
+    assert_eq!(
+        load(DISPUTED, immersed).unwrap().temperature.max_board_celsius,
+        80.0,
+        "the air's without others"
+    );
+    for air in [
+        "machine = \"two\"\n",
+        "machine = \"two\"\ncooling = \"air\"\n",
+        "machine = \"three\"\ncooling = \"immersion\"\n",
+    ] {
+        let two = load(&with_limits, air).unwrap();
+        assert!(!two.immersed && !two.fan.is_empty(), "{air}");
+    }
+    let wrong = |profile: &str, text: &str| load(profile, text).unwrap_err().to_string();
+    let hot = with_limits.replace("max_board_celsius = 60.0", "max_board_celsius = 160.0");
+    assert!(wrong(&hot, immersed).ends_with("160 is not within 30 to 110"));
+    let fan = wrong(&qemu(), "machine = \"qemu-bitaxe\"\ncooling = \"immersion\"\n");
+    assert!(
+        fan.ends_with(
+            ":2: cooling: qemu-bitaxe cannot do without its fan, whose controller reads the sensor chip"
+        ),
+        "{fan}"
+    );
+    let word = wrong(DISPUTED, "machine = \"two\"\ncooling = \"water\"\n");
+    assert!(word.contains(":2: unknown variant `water`"), "{word}");
+}
+
+#[test]
 fn what_a_machine_of_several_boards_says_wrong_is_answered_with_its_line_too() {
     let table = [
         (
@@ -361,4 +437,38 @@ fn what_a_machine_of_several_boards_says_wrong_is_answered_with_its_line_too() {
         let here = around.contains(last) || around.starts_with("[safety]") || around.starts_with("[psu]");
         assert!(here || around.contains("curve"), "{wrong}: line {line} is {around}");
     }
+}
+
+#[test]
+fn a_rail_that_nothing_measures_must_be_disputed_and_a_trim_must_reach_its_voltage() {
+    let read = |name: &str| std::fs::read_to_string(format!("{SHIPPED}/{name}.toml")).unwrap();
+    let wrong = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Profile::parse(&text.replace(from, to)).unwrap_err().1
+    };
+    let s9 = read("s9-zynq");
+    assert_eq!(
+        wrong(&s9, "\"board.rail.part.pic16f1704.off_shown_by\", ", ""),
+        "off_shown_by: must be disputed: nothing measures this rail, so that a person has to say that it is enough"
+    );
+    assert_eq!(
+        wrong(&s9, "max_volts = 9.4", "max_volts = 9.6"),
+        "volts: a PIC16F1704 can be told 7.94 to 9.44 V"
+    );
+    let slow = wrong(&s9, "heartbeat_ms = 1000", "heartbeat_ms = 5000");
+    assert_eq!(slow, "heartbeat_ms: 5000 is not within 100 to 3000");
+    let ember = read("emberone00-v4");
+    let beyond = wrong(&ember, "volts = 3.1\nmin_volts = 2.9", "volts = 2.8\nmin_volts = 2.7");
+    assert_eq!(beyond, "feedback: 2.8 V cannot be reached with these resistors");
+    let ohms = wrong(&ember, "lower_ohms = 1020.0", "lower_ohms = 0.0");
+    assert_eq!(ohms, "lower_ohms: 0 is not within 100 to 1000000");
+    let twice = wrong(&ember, "line = 1, active = \"high\"", "line = 0, active = \"high\"");
+    assert_eq!(twice, "line: 0 of control is used twice");
+    let linux = ember.replace(
+        "bitaxe-raw = { usb = { manufacturer = \"256F\", product = \"EmberOne00\" }, baud = 115_200 }",
+        "linux = { i2c = \"/dev/i2c-0\", gpio = \"/dev/gpiochip0\" }",
+    );
+    let linux = linux.replace("usb = { bus = \"control\", port = 1 }", "port = \"/dev/ttyS1\"");
+    let what = "meter: \"control\" has no converter: only a bitaxe-raw controller does";
+    assert_eq!(Profile::parse(&linux).unwrap_err().1, what);
 }

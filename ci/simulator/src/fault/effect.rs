@@ -36,6 +36,7 @@ pub(crate) struct MachineFaults {
     pub(crate) board_silent: bool,
     pub(crate) temperature_offset: f64,
     pub(crate) ambient: f64,
+    pub(crate) psu_stuck_on: bool,
     pub(crate) psu_refuses: bool,
     pub(crate) psu_deaf: bool,
     pub(crate) rail_controllers_deaf: bool,
@@ -46,6 +47,7 @@ pub(crate) struct MachineFaults {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BoardFaults {
     pub(crate) rail_stuck_off: bool,
+    pub(crate) rail_stuck_on: bool,
     /// Volts.
     pub(crate) rail_drop: f64,
     pub(crate) extra_amperes: f64,
@@ -63,6 +65,7 @@ impl MachineFaults {
             board_silent: false,
             temperature_offset: 0.0,
             ambient: AMBIENT_CELSIUS,
+            psu_stuck_on: false,
             psu_refuses: false,
             psu_deaf: false,
             rail_controllers_deaf: false,
@@ -94,10 +97,12 @@ impl MachineFaults {
             Fault::BoardSilent(on) => self.board_silent = on,
             Fault::Temperature(offset) => self.temperature_offset = offset,
             Fault::Ambient(celsius) => self.ambient = celsius.unwrap_or(AMBIENT_CELSIUS),
+            Fault::PsuStuckOn(on) => self.psu_stuck_on = on,
             Fault::PsuNak(on) => self.psu_refuses = on,
             Fault::PsuHeartbeatIgnored(on) => self.psu_deaf = on,
             Fault::RailHeartbeatIgnored(on) => self.rail_controllers_deaf = on,
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
+            Fault::RailStuckOn(on) => self.boards[board].rail_stuck_on = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
             Fault::ButtonPressed(on) => self.button_pressed = on,
             Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,

@@ -1,6 +1,7 @@
 //! What a machine consists of, as data. The machines themselves: [`super::models`].
 
 use crate::chip::Model;
+use crate::device::ds4432u::Network;
 use crate::device::lm75;
 use crate::physics::air::Airflow;
 use crate::physics::board::BoardPhysics;
@@ -18,6 +19,8 @@ pub struct MachineModel {
     pub usb: bool,
     /// I²C buses.
     pub buses: usize,
+    /// Where `bitaxe-raw` measures the rail.
+    pub(crate) converter: Converter,
     pub(crate) board: BoardPhysics,
     pub(crate) feed: Feed,
     /// Mains supply; none: what comes in is `input_volts`.
@@ -46,6 +49,21 @@ impl MachineModel {
     /// The number of the line that does this.
     pub(crate) fn line(&self, role: Role) -> Option<usize> {
         self.lines().position(|line| line.role == role)
+    }
+}
+
+/// A converter of the board controller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Converter {
+    pub(crate) volts_per_count: f64,
+    /// The first request only starts it, and is answered with an error; the next one gets what was measured then.
+    pub(crate) asked_twice: bool,
+}
+
+impl Converter {
+    /// Twelve bits.
+    pub(crate) fn counts(self, volts: f64) -> u16 {
+        (volts / self.volts_per_count).round().clamp(0.0, 4095.0) as u16
     }
 }
 
@@ -90,6 +108,7 @@ pub(crate) enum PartModel {
     },
     Ds4432u {
         board: usize,
+        network: Network,
     },
     Ina260 {
         board: usize,
@@ -151,6 +170,10 @@ pub(crate) enum Role {
     SupplyEnable,
     /// Low lets the board's regulator on.
     RegulatorEnable(usize),
+    /// High lets the board's regulator on.
+    RegulatorOn(usize),
+    /// High supplies the inputs of the board's chips.
+    InputSupply(usize),
     Light,
     /// High: not pressed.
     Button,

@@ -72,7 +72,7 @@ impl PartModel {
             Self::Emc2305 { .. } | Self::Apw => None,
             Self::Emc2101 { board, .. }
             | Self::Tps546 { board }
-            | Self::Ds4432u { board }
+            | Self::Ds4432u { board, .. }
             | Self::Ina260 { board }
             | Self::Lm75 { board, .. }
             | Self::Tmp451 { board, .. }
@@ -105,7 +105,7 @@ impl PartModel {
             Self::Emc2101 { .. } => Chip::Emc2101(Emc2101::new()),
             Self::Emc2305 { .. } => Chip::Emc2305(Emc2305::new()),
             Self::Tps546 { .. } => Chip::Tps546(Tps546::new()),
-            Self::Ds4432u { .. } => Chip::Ds4432u(Ds4432u::new()),
+            Self::Ds4432u { network, .. } => Chip::Ds4432u(Ds4432u::new(network)),
             Self::Ina260 { .. } => Chip::Ina260(Ina260::new()),
             Self::Lm75 { kind, .. } => Chip::Lm75(Lm75::new(kind)),
             Self::Tmp451 { .. } => Chip::Tmp451(Tmp451::new()),

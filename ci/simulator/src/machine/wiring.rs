@@ -13,7 +13,10 @@ impl Machine {
             (self.faults.psu_refuses, self.faults.psu_deaf, self.faults.rail_controllers_deaf);
         let blank: Vec<bool> = self.faults.boards.iter().map(|board| board.controller_blank).collect();
         let enables: Vec<bool> = (0..self.seats.len())
-            .map(|board| self.line_level(Role::RegulatorEnable(board)).is_none_or(|level| !level))
+            .map(|board| {
+                self.line_level(Role::RegulatorEnable(board)).is_none_or(|level| !level)
+                    && self.line_level(Role::RegulatorOn(board)).unwrap_or(true)
+            })
             .collect();
         let (feed, input) = (self.model.feed, self.model.input_volts);
         let psu_volts = self.psu.as_ref().map_or(0.0, |psu| psu.volts);
@@ -29,7 +32,7 @@ impl Machine {
                 (Chip::Tps546(chip), PartModel::Tps546 { board }) => {
                     wanted[board] = (chip.commanded_millivolts() / 1e3, chip.target_millivolts() / 1e3);
                 }
-                (Chip::Ds4432u(chip), PartModel::Ds4432u { board }) => {
+                (Chip::Ds4432u(chip), PartModel::Ds4432u { board, .. }) => {
                     let volts = chip.regulator_volts();
                     wanted[board] = (volts, if enables[board] { volts } else { 0.0 });
                 }
@@ -58,8 +61,10 @@ impl Machine {
         for (board, (seat, (commanded, target))) in self.seats.iter_mut().zip(wanted).enumerate() {
             seat.commanded_volts = commanded;
             let faults = &self.faults.boards[board];
+            let target = if faults.rail_stuck_on { commanded } else { target };
             let cut = faults.rail_stuck_off || faults.unplugged;
-            seat.target_volts = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            let wanted = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            seat.target_volts = if faults.rail_stuck_on { wanted.max(seat.rail_volts) } else { wanted };
         }
     }
 

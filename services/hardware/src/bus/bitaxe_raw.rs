@@ -18,14 +18,22 @@ const I2C_WRITE: u8 = 0x20;
 const I2C_READ: u8 = 0x30;
 const I2C_WRITE_READ: u8 = 0x40;
 const GPIO: u8 = 0x06;
+const ADC: u8 = 0x07;
 
 const REQUEST_HEAD: usize = 6;
 const ANSWER_HEAD: usize = 3;
+/// Of the controllers' converters, all of which have twelve bits.
+const MOST_COUNTS: u16 = 4095;
+/// The firmware of the ESP32 answers the first request for a reading with an error, for it does not wait for its converter, and the next one with what that has measured.
+const READINGS: usize = 3;
+
 /// Longest request or answer that this driver has a use for.
 const MAX_LEN: usize = 32;
 
 const ERROR: u8 = 0xff;
-const ERROR_CODES: [u8; 4] = [0x10, 0x11, 0x12, 0xff];
+/// An error that is told as text.
+const IN_WORDS: u8 = 0xff;
+const ERROR_CODES: [u8; 4] = [0x10, 0x11, 0x12, IN_WORDS];
 
 /// Silence before each try and time for its answer. The first pause puts the firmware back into step when a dead driver left half a request; the longest is for a controller that is slower to forget.
 const TRIES_MS: [(u64, u64); 3] = [(0, 100), (10, 200), (520, 300)];
@@ -43,6 +51,8 @@ pub(crate) enum ControllerError {
     Refused { page: u8, command: u8, code: u8 },
     #[error("board controller answered {got} bytes where {expected} were asked for")]
     Length { expected: usize, got: usize },
+    #[error("board controller's converter reads {counts}, which cannot be")]
+    Counts { counts: u16 },
     #[error("board controller's pin {pin} reads {got} after {written} was written")]
     PinNotTaken { pin: u8, written: u8, got: u8 },
     #[error(
@@ -95,6 +105,19 @@ impl BitaxeRaw {
         let mut got = [0];
         self.request(GPIO, pin, &[], &mut got).await?;
         Ok(got[0] != 0)
+    }
+
+    /// Counts of a converter.
+    pub(crate) async fn converter(&mut self, channel: u8) -> Result<u16, ControllerError> {
+        let mut got = [0; 2];
+        for _ in 1..READINGS {
+            match self.request(ADC, channel, &[], &mut got).await {
+                Err(ControllerError::Refused { code: IN_WORDS, .. }) => {}
+                result => return result.and_then(|()| counts(got)),
+            }
+        }
+        self.request(ADC, channel, &[], &mut got).await?;
+        counts(got)
     }
 
     /// One request with its tries. Every request of this driver may be repeated without harm.
@@ -168,6 +191,14 @@ impl I2cBus for BitaxeRaw {
         super::give_back(reads, answer);
         Ok(())
     }
+}
+
+fn counts(bytes: [u8; 2]) -> Result<u16, ControllerError> {
+    let counts = u16::from_le_bytes(bytes);
+    if counts > MOST_COUNTS {
+        return Err(ControllerError::Counts { counts });
+    }
+    Ok(counts)
 }
 
 fn encode(id: u8, page: u8, command: u8, data: &[u8]) -> ([u8; REQUEST_HEAD + MAX_LEN], usize) {
@@ -373,6 +404,23 @@ mod tests {
         let silent = read(&mut board).await;
         assert!(matches!(silent, Err(ControllerError::Silent { tries: 3 })), "{silent:?}");
         assert!(began.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_converter_that_has_to_be_asked_twice_is_and_nonsense_is_none() {
+        let mut board = whole(|request, count| {
+            assert_eq!(request[3..], [0, ADC, 0x50]);
+            match count {
+                0 => [&[16, 0, request[2], 0xff, 0xff][..], b"ADC Read Error"].concat(),
+                1 => vec![2, 0, request[2], 0xd0, 0x07],
+                _ => vec![2, 0, request[2], 0x00, 0x10],
+            }
+        });
+        assert_eq!(board.converter(0x50).await.unwrap(), 2000);
+        let error = board.converter(0x50).await.unwrap_err();
+        assert_eq!(error.to_string(), "board controller's converter reads 4096, which cannot be");
+        let mut deaf = controller(|id, _| [&[4, 0, id, 0xff, 0xff][..], b"no"].concat());
+        assert!(matches!(deaf.converter(0x50).await, Err(ControllerError::Refused { page: ADC, .. })));
     }
 
     #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use adit_asic::Quantity;
+
 use crate::{
     profile::{self, BoardProfile, Place, Profile},
     safety::{
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// Below the limit that cuts power, chips are slowed down.
-const WARM_BELOW: f64 = 5.0;
+pub(crate) const WARM_BELOW: f64 = 5.0;
 const HYSTERESIS: f64 = 3.0;
 /// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
 const OFF_SHARE: f64 = 0.25;
@@ -22,6 +24,8 @@ const LEAST_AMPERES: f64 = -2.0;
 const PSU_SETTLE: Duration = Duration::from_secs(2);
 /// How old a reading may be while nobody waits for anything.
 const STALE: Duration = Duration::from_secs(3);
+/// A die tells its temperature every eight seconds, and each reading is looked at again until the next one: how far they may be apart.
+const DIE: Physics = Physics { lowest: -40.0, highest: 150.0, kelvin_per_second: 10.0, slack: 90.0 };
 
 fn ms(ms: u32) -> Duration {
     Duration::from_millis(ms.into())
@@ -70,7 +74,7 @@ fn longest_wait(profile: &Profile) -> Duration {
 }
 
 fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
-    let rails = board.rail.iter().map(|rail| RailLimits {
+    let rails = board.rail.iter().filter(|rail| rail.is_measured()).map(|rail| RailLimits {
         name: "rail".into(),
         min_volts: rail.min_volts,
         max_volts: rail.max_volts,
@@ -86,6 +90,7 @@ fn of_board(profile: &Profile, board: &BoardProfile) -> BoardLimits {
         let heated = parts.sensors.iter_mut().filter(|sensor| sensor.kind != SensorKind::Intake);
         heated.for_each(|sensor| sensor.frozen = Some(Frozen::on_a_board_of(watts)));
     }
+    parts.sensors.extend(die(profile, board));
     BoardLimits {
         name: board.name.clone(),
         supply: match (&profile.psu, &board.rail) {
@@ -147,22 +152,45 @@ pub(crate) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<S
         Place::Intake => (SensorKind::Intake, sensor.max_celsius?),
     };
     let max = sensor.max_celsius.unwrap_or(max);
-    let warm = max - WARM_BELOW;
-    // What may be warmed up to a limit that is not above where power waits is cool just below that limit.
-    let cool = match sensor.of {
-        Place::Intake => warm - HYSTERESIS - 1.0,
-        Place::Chip | Place::Board => limits.start_board_celsius.min(warm - 2.0 * HYSTERESIS),
-    };
     Some(SensorLimits {
         name: sensor.name.clone(),
+        reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
+        settle: ms(limits.settle_ms),
+        ..thermometer(kind, max, limits.start_board_celsius)
+    })
+}
+
+/// The hottest of a board's chips, where these tell themselves. They do while they hash only, so that their silence is no fault: how hot the board is, its sensors must tell.
+pub(crate) fn die(profile: &Profile, board: &BoardProfile) -> Option<SensorLimits> {
+    let registers = board.chain.chip().telemetry.registers;
+    let tell = registers.iter().any(|(_, quantity)| *quantity == Quantity::Temperature);
+    let limits = &profile.temperature;
+    tell.then(|| SensorLimits {
+        name: "die".into(),
+        must_speak: false,
+        physics: DIE,
+        ..thermometer(SensorKind::Chip, limits.max_chip_celsius, limits.start_board_celsius)
+    })
+}
+
+fn thermometer(kind: SensorKind, max: f64, start_board_celsius: f64) -> SensorLimits {
+    let warm = max - WARM_BELOW;
+    // What may be warmed up to a limit that is not above where power waits is cool just below that limit.
+    let cool = match kind {
+        SensorKind::Intake | SensorKind::Psu => warm - HYSTERESIS - 1.0,
+        SensorKind::Chip | SensorKind::Board => start_board_celsius.min(warm - 2.0 * HYSTERESIS),
+    };
+    SensorLimits {
+        name: String::new(),
         kind,
         warm,
         max,
         cool,
         hysteresis: HYSTERESIS,
-        reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
-        settle: ms(limits.settle_ms),
+        reads: Reads::WithBoard,
+        settle: Duration::ZERO,
+        must_speak: true,
         physics: Physics::default(),
         frozen: None,
-    })
+    }
 }

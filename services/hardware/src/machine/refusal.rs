@@ -33,11 +33,7 @@ impl Refusal {
     pub(crate) fn of_board(profile: &Profile, index: usize, board: &Board) -> Self {
         let own = format!("board.{index}");
         let open = profile.unconfirmed.iter().filter(|key| keys_overlap(key, &own));
-        let mut undriven = board.undriven();
-        if profile.board[index].chain.uio.is_some() {
-            undriven.push("chain uio".into());
-        }
-        Self::new(open.cloned().collect(), undriven)
+        Self::new(open.cloned().collect(), board.undriven())
     }
 
     fn new(unconfirmed: Vec<String>, undriven: Vec<String>) -> Self {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{Links, Machine};
 use crate::{
-    bus::{Claim, simulated},
+    bus::{Claim, Kept, simulated},
     guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
@@ -198,8 +198,8 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
 
 #[tokio::test]
 async fn a_machine_that_nobody_asks_for_work_gets_no_power_and_has_no_fault() {
-    let quiet = ("spin_up_ms = 8000", "spin_up_ms = 8000\nquiet_percent = 30");
-    let farm = Farm::with(&S19J_PRO, |text, _| text.replace(quiet.0, quiet.1));
+    let often = ("interval_ms = 500", "interval_ms = 50");
+    let farm = Farm::new(&S19J_PRO, &[often]);
     let nobody = async |_: &OwnedFd| std::future::pending().await;
     farm.run_for(nobody, async {
         farm.until_told("quiet fans", |status| status.fans.iter().all(|fan| fan.duty_percent == 30.0)).await;
@@ -305,7 +305,7 @@ fn hang(bus: &str) {
 async fn fans_that_hang_keep_no_board_from_its_safe_state() {
     let farm = Farm::new(&S19J_PRO, &[]);
     hang("fans");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(state.rail_off && state.reset_held && !state.fan_full, "{state:?}");
 }
 
@@ -313,7 +313,7 @@ async fn fans_that_hang_keep_no_board_from_its_safe_state() {
 async fn controllers_that_hang_keep_no_reset_from_being_held() {
     let farm = Farm::behind_controllers();
     hang("boards");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(!state.rail_off && state.reset_held, "{state:?}");
     let truth = farm.handle.state();
     assert!(truth.boards.iter().all(|board| board.reset) && !truth.psu.unwrap().on);

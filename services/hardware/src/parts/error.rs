@@ -15,6 +15,8 @@ pub(crate) enum BoardError {
     Kernel { path: PathBuf, error: io::Error },
     #[error("still at {volts:.3} V after it was switched off")]
     StillOn { volts: f64 },
+    #[error("{volts} V asked for, must be {min} to {max}")]
+    BeyondLimits { volts: f64, min: f64, max: f64 },
     #[error("its USB device has no serial port for the chain")]
     NoChainPort,
     /// The profile names it, this driver has nothing for it.

@@ -4,6 +4,7 @@ use adit_peripherals::{Duty, Emc2101, Emc2305, emc2305::Wiring};
 
 use super::{
     BoardError, Delay,
+    fpga_fan::FpgaFan,
     pwm::{Hwmon, Pwm},
 };
 use crate::{
@@ -36,7 +37,7 @@ enum Drive {
     Emc2305(Bus, Emc2305, u8),
     Pwm(Pwm),
     Hwmon(Hwmon),
-    Undriven(&'static str),
+    Fpga(FpgaFan),
 }
 
 impl Fan {
@@ -51,7 +52,7 @@ impl Fan {
                 let part = Emc2305::new(at.address, outputs(all, at), wiring);
                 Drive::Emc2305(buses.get(&at.bus), part, at.channel - 1)
             }
-            FanPart::S9Fpga(_) => Drive::Undriven(fan.part.name()),
+            FanPart::S9Fpga(at) => Drive::Fpga(FpgaFan::new(&at.uio, at.tachometer)),
         };
         Self {
             name: fan.name.clone(),
@@ -63,22 +64,13 @@ impl Fan {
         }
     }
 
-    /// The part that nothing here drives, if it is one.
-    pub(crate) fn undriven(&self) -> Option<&'static str> {
-        match self.drive {
-            Drive::Undriven(part) => Some(part),
-            _ => None,
-        }
-    }
-
     /// Checks what it is and turns the tachometer on.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         match &mut self.drive {
             Drive::Emc2101(bus, part) => Ok(part.prepare(bus).await?),
             Drive::Emc2305(bus, part, _) => Ok(part.prepare(bus, &mut Delay).await?),
             Drive::Pwm(pwm) => pwm.prepare(),
-            Drive::Hwmon(_) => Ok(()),
-            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+            Drive::Hwmon(_) | Drive::Fpga(_) => Ok(()),
         }
     }
 
@@ -112,7 +104,7 @@ impl Fan {
             Drive::Emc2305(bus, part, fan) => Ok(part.drive(bus, &mut Delay, *fan, duty).await?),
             Drive::Pwm(pwm) => pwm.drive(duty),
             Drive::Hwmon(hwmon) => hwmon.drive(duty),
-            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+            Drive::Fpga(fan) => fan.drive(duty),
         }
     }
 
@@ -122,7 +114,7 @@ impl Fan {
             Drive::Emc2305(bus, part, fan) => Ok(part.rpm(bus, *fan).await?),
             Drive::Pwm(pwm) => pwm.rpm(),
             Drive::Hwmon(hwmon) => hwmon.rpm(),
-            Drive::Undriven(part) => Err(BoardError::Undriven(part)),
+            Drive::Fpga(fan) => fan.rpm(),
         }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn told(profile: &Profile) -> Told {
         machine: HardwareStatus {
             machine: profile.name.clone(),
             simulated: profile.simulated,
+            untested: profile.untested,
             stage: Stage::Off.name().into(),
             fan_rpm: vec![0; fans.len()],
             chains: places().map(|(board, index)| chain(&board.chain, index)).collect(),

@@ -14,7 +14,9 @@ use adit_bus::{
     hardware::{HardwareControlDoorProxy, HardwareStatus, HardwareStatusDoorProxy},
 };
 use adit_hardware::{Doors, profile::Profile};
-use adit_simulator::{BM1370, Config, Endpoint, Event, Handle, Model, Simulator, State};
+use adit_simulator::{
+    BM1370, Config, Endpoint, Event, Handle, MachineConfig, MachineModel, Model, Simulator, State,
+};
 use adit_sys::seqpacket;
 use adit_work::frame::{FromHardware, MAX_LEN, Nonce, ToHardware, Work};
 use sha2::{Digest, Sha256};
@@ -50,6 +52,24 @@ pub fn machine_with(
     let mut config = config.with_chain(model, chips);
     adapt(&mut config);
     let simulator = Simulator::start(&config).unwrap();
+    with_profile(profile, changes, directory, simulator)
+}
+
+/// A machine of one board with physics of its own, behind a board controller.
+pub fn whole(profile: &str, model: &'static MachineModel, changes: &[(&str, &str)]) -> Bench {
+    let directory = tempfile::tempdir().unwrap();
+    let port = |name: &str| Endpoint::Pty(directory.path().join(name));
+    let config = MachineConfig::new(model, vec![port("chain")], Some(port("board")));
+    let simulator = Simulator::start_machine(&config).unwrap();
+    with_profile(profile, changes, directory, simulator)
+}
+
+fn with_profile(
+    profile: &str,
+    changes: &[(&str, &str)],
+    directory: tempfile::TempDir,
+    simulator: Handle,
+) -> Bench {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../overlay/etc/adit/machines").join(profile);
     let mut text = std::fs::read_to_string(shipped.with_extension("toml")).unwrap();
     text = text.replace("/tmp/adit/", &format!("{}/", directory.path().display()));
@@ -57,7 +77,7 @@ pub fn machine_with(
         assert!(text.contains(from), "{from}");
         text = text.replace(from, to);
     }
-    let profile_path = port("machine.toml");
+    let profile_path = directory.path().join("machine.toml");
     std::fs::write(&profile_path, text).unwrap();
     Bench { directory, simulator, profile_path }
 }
@@ -107,12 +127,19 @@ impl Bench {
     }
 
     /// The driver, in-process.
-    pub fn drive(&self) -> Driver {
-        self.drive_after(|| ())
+    pub async fn drive(&self) -> Driver {
+        self.drive_after(|| ()).await
     }
 
     /// Likewise; its thread does something first.
-    pub fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+    pub async fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+        let driver = self.drive_for_nobody(first);
+        self.alive().await;
+        driver
+    }
+
+    /// Likewise, and no miner asks for work.
+    pub fn drive_for_nobody(&self, first: impl FnOnce() + Send + 'static) -> Driver {
         let profile = Profile::load(&self.profile_path).unwrap();
         let doors = Doors { status: self.bind("hardware.status"), control: self.bind("hardware.control") };
         let (stop, stopped) = oneshot::channel();
@@ -122,7 +149,7 @@ impl Bench {
             let stopped = async {
                 let _ = stopped.await;
             };
-            runtime.block_on(adit_hardware::run(&profile, doors, stopped))
+            runtime.block_on(adit_hardware::run(&profile, doors, adit_hardware::Kept::default(), stopped))
         });
         Driver { stop: Some(stop), thread: Some(thread) }
     }
@@ -155,6 +182,7 @@ impl Bench {
     pub async fn alive(&self) {
         let socket = OwnedFd::from(self.control().await.acquire_work().await.unwrap());
         let sign = ToHardware::Idle { generation: 0 }.encode();
+        seqpacket::send(&socket, sign.as_bytes()).unwrap();
         tokio::spawn(async move {
             while seqpacket::send(&socket, sign.as_bytes()).is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -22,6 +22,8 @@ pub struct HardwareStatus {
     pub machine: String,
     /// True where chips, rail and fans are a simulation.
     pub simulated: bool,
+    /// Nobody has run the hardware that the profile describes with this driver yet.
+    pub untested: bool,
     /// `off`, `fans`, `power`, `enumerate`, `ramp`, `hashing`, `fault`: of the board that is furthest back, of those that nothing is wrong with.
     pub stage: String,
     /// What is wrong with the machine, or with its first board that something is wrong with: the others may hash. Empty where all is well.
@@ -69,6 +71,7 @@ pub struct ChainStatus {
     pub board: u8,
     /// `BM1370` …
     pub chip: String,
+    /// Of `chips_expected`, when all were last called: at the start-up, and every ten seconds since.
     pub chips_found: u16,
     pub chips_expected: u16,
     /// What the chips' clock is set to, 0 when off.
@@ -104,7 +107,7 @@ pub struct ChipStatus {
     /// From 0, nearest to the control board.
     pub place: u16,
     pub address: u8,
-    /// It answered under its address at the last start-up.
+    /// It answered under its address when all were last called.
     pub found: bool,
     pub nonces: u64,
     /// Hashes in units of 2^32 that it found wrong itself; 0 where chips do not say.

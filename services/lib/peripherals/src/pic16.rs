@@ -24,8 +24,8 @@ const CODE_AT_ZERO: f64 = 1608.420446;
 const CODES_PER_VOLT: f64 = 170.423497;
 
 /// Lowest and highest voltage that there is a code for.
-const LOWEST: f64 = (CODE_AT_ZERO - 255.0) / CODES_PER_VOLT;
-const HIGHEST: f64 = CODE_AT_ZERO / CODES_PER_VOLT;
+pub const LOWEST: f64 = (CODE_AT_ZERO - 255.0) / CODES_PER_VOLT;
+pub const HIGHEST: f64 = CODE_AT_ZERO / CODES_PER_VOLT;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -87,6 +87,15 @@ impl Pic16 {
         let got = self.ask(bus, delay, GET_VOLTAGE).await?;
         self.device.taken(SET_VOLTAGE, code.into(), got.into())?;
         Ok(self::volts(code))
+    }
+
+    /// What it was told last, by its own account. That is no measurement, nor does it say whether the rail is on.
+    pub async fn told<B: I2c>(
+        &mut self,
+        bus: &mut B,
+        delay: &mut impl DelayNs,
+    ) -> Result<f64, Error<B::Error>> {
+        Ok(volts(self.ask(bus, delay, GET_VOLTAGE).await?))
     }
 
     /// The rail on. The heartbeat must follow every second.
@@ -160,6 +169,11 @@ impl Pic16 {
         }
         Ok(())
     }
+}
+
+/// There is a code for it.
+pub fn can_be_told(volts: f64) -> bool {
+    code(volts).is_some()
 }
 
 /// `None` when no code comes within half a step.

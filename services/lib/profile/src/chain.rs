@@ -15,7 +15,7 @@ pub struct ChainProfile {
     pub port: Option<PathBuf>,
     /// A further serial port of the USB device that a bus is on.
     pub usb: Option<UsbPort>,
-    /// A UART in an FPGA, by its name in `/sys/class/uio/*/name`.
+    /// A UART in an S9's FPGA: what the names of its four windows in `/sys/class/uio/*/name` begin with.
     pub uio: Option<String>,
     /// A row of [`adit_asic::Chip`].
     pub chip: String,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, path::Path};
 
-use adit_asic::{Chip, WorkLayout, init, register};
+use adit_asic::{Chip, WorkLayout, command::Generation, init, register};
 use toml::{Table, Value};
 
 use super::{BusPart, ChainProfile, CutOff, Profile, RailPart, Temperature, check_parts::Parts, place};
@@ -174,6 +174,9 @@ impl ChainProfile {
             is.that(false, &key("chip"), || format!("{:?} is not a known chip; known: {known}", self.chip));
             return;
         };
+        is.that(self.uio.is_none() || chip.generation == Generation::Old, &key("uio"), || {
+            format!("the FPGA is driven for BM1387 only, not for a {}", chip.name)
+        });
         is.range(&key("chips"), self.chips, 1, 128);
         let whole = self.domains > 0 && self.chips.is_multiple_of(self.domains);
         is.that(whole, &key("domains"), || {

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use adit_peripherals::eeprom;
+use adit_peripherals::{eeprom, pic16};
 
 use super::{
-    Apw, BitaxeRawPort, BoardProfile, BusPart, Eeprom, Fan, FanPart, Light, Line, LinuxBus, Place, Profile,
-    Psu, Rail, RailPart, Sensor, SensorPart, UsbIdentity, check::Checks,
+    Apw, BitaxeRawPort, BoardProfile, BusPart, Ds4432u, Eeprom, Fan, FanPart, Light, Line, LinuxBus, Place,
+    Profile, Psu, Rail, RailPart, Sensor, SensorPart, UsbIdentity, check::Checks, place,
 };
 
 /// What chips of these families stand, for each domain in a row.
@@ -171,7 +171,7 @@ impl<'a> Parts<'a> {
                     self.line(&format!("{part}.tach"), &pwm.tach);
                 }
                 FanPart::Hwmon(hwmon) => self.is.range(&format!("{part}.channel"), hwmon.channel, 1, 8),
-                FanPart::S9Fpga(_) => {}
+                FanPart::S9Fpga(fpga) => self.is.range(&format!("{part}.tachometer"), fpga.tachometer, 0, 3),
             }
         }
     }
@@ -272,18 +272,22 @@ impl<'a> Parts<'a> {
                 self.is.range(&at("input_on_volts"), tps.input_on_volts, 2.75, tps.input_max_volts);
                 self.is.range(&at("input_off_volts"), tps.input_off_volts, 2.5, tps.input_on_volts);
             }
-            RailPart::Ds4432u(ds) => {
-                self.device(&part, &ds.bus, ds.address);
-                self.is.range(&format!("{part}.output"), ds.output, 0, 1);
-                if let Some(enable) = &ds.enable {
-                    self.line(&format!("{part}.enable"), enable);
-                }
-            }
+            RailPart::Ds4432u(ds) => self.trimmed(&part, ds, rail.volts),
             RailPart::Tps55289(device) => self.device(&part, &device.bus, device.address),
             RailPart::Pic16f1704(pic) => {
                 // An S9 has its controllers where later boards have EEPROMs.
                 self.i2c(&part, &pic.bus, pic.address);
-                self.is.range(&format!("{part}.heartbeat_ms"), pic.heartbeat_ms, 100, 5000);
+                // A third of the ten seconds after which it takes us for dead.
+                self.is.range(&format!("{part}.heartbeat_ms"), pic.heartbeat_ms, 100, 3000);
+                let key = format!("{part}.off_shown_by");
+                let open = self.profile.disputed.iter().any(|disputed| place::overlap(disputed, &key));
+                self.is.that(open || self.profile.simulated, &key, || {
+                    "must be disputed: nothing measures this rail, so that a person has to say that it is enough".into()
+                });
+                let told = [rail.min_volts, rail.max_volts].map(pic16::can_be_told);
+                self.is.that(told == [true; 2], &format!("{key}.volts"), || {
+                    format!("a PIC16F1704 can be told {:.2} to {:.2} V", pic16::LOWEST, pic16::HIGHEST)
+                });
             }
             RailPart::Dspic33(pic) => {
                 self.device(&part, &pic.bus, pic.address);
@@ -294,9 +298,38 @@ impl<'a> Parts<'a> {
             }
             RailPart::Unpublished => {}
         }
+        for (name, line) in [("enable", &rail.enable), ("io_enable", &rail.io_enable)] {
+            if let Some(line) = line {
+                self.line(&format!("{key}.{name}"), line);
+            }
+        }
         // What the chips stand; regulators could do more.
         let most = MOST_CHIP_VOLTS * f64::from(domains.max(1));
         self.is.volts(key, [rail.volts, rail.min_volts, rail.max_volts], [0.5, most.min(22.0)]);
         self.is.range(&format!("{key}.rise_ms"), rail.rise_ms, 10, 5000);
+    }
+
+    fn trimmed(&mut self, part: &str, ds: &Ds4432u, volts: f64) {
+        self.device(part, &ds.bus, ds.address);
+        self.is.range(&format!("{part}.output"), ds.output, 0, 1);
+        let at = |name: &str| format!("{part}.feedback.{name}");
+        self.is.range(&at("reference_volts"), ds.feedback.reference_volts, 0.3, 2.5);
+        self.is.range(&at("upper_ohms"), ds.feedback.upper_ohms, 100.0, 1e6);
+        self.is.range(&at("lower_ohms"), ds.feedback.lower_ohms, 100.0, 1e6);
+        // The data sheet's: 800 µA to 50 µA at full scale.
+        self.is.range(&at("full_scale_ohms"), ds.feedback.full_scale_ohms, 9_000.0, 160_000.0);
+        if self.is.is_ok() {
+            let reached = ds.feedback.network().code(volts).is_some();
+            self.is.that(reached, &format!("{part}.feedback"), || {
+                format!("{volts} V cannot be reached with these resistors")
+            });
+        }
+        let Some(meter) = &ds.meter else { return };
+        let at = format!("{part}.meter");
+        let is_raw = matches!(self.bus(part, &ds.bus), Some(BusPart::BitaxeRaw(_)));
+        self.is.that(is_raw, &at, || {
+            format!("{:?} has no converter: only a bitaxe-raw controller does", ds.bus)
+        });
+        self.is.range(&format!("{at}.volts_per_count"), meter.volts_per_count, 1e-5, 0.1);
     }
 }

@@ -4,14 +4,19 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Write},
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{Profile, ProfileError, Sensor, SensorPart, place};
+
+/// A file of a few lines; of what is left, more is not read.
+const LONGEST_LEFT: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Default)]
 pub struct Commissioning {
@@ -43,6 +48,8 @@ enum Cooling {
 impl Commissioning {
     /// Where a unit keeps it.
     pub const PATH: &str = "/data/commissioning.toml";
+    /// Under which name the driver leaves what it goes by with adit-init: the safe state must neither need a disk nor go by what was written since.
+    pub const LEFT: &str = "commissioning";
 
     /// Reads the file. One that is not there confirms nothing.
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
@@ -51,6 +58,35 @@ impl Commissioning {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(ProfileError::Read { path: path.to_owned(), error }),
         };
+        Self::parse(path, text)
+    }
+
+    /// What the driver has left.
+    pub fn left(memory: OwnedFd) -> Result<Self, ProfileError> {
+        let path = Path::new(Self::PATH);
+        let read = |error| ProfileError::Read { path: path.to_owned(), error };
+        let memory = std::fs::File::from(memory);
+        let bytes = memory.metadata().map_err(read)?.len().min(LONGEST_LEFT);
+        let mut text = vec![0; bytes as usize];
+        // From its start, wherever others have read to: they share the place.
+        memory.read_exact_at(&mut text, 0).map_err(read)?;
+        match String::from_utf8(text) {
+            Ok(text) if text.is_empty() => Ok(Self::default()),
+            Ok(text) => Self::parse(path, text),
+            Err(error) => Err(read(io::Error::new(io::ErrorKind::InvalidData, error))),
+        }
+    }
+
+    /// A copy in memory that nobody can change, for [`Commissioning::left`].
+    pub fn leave(&self) -> io::Result<OwnedFd> {
+        let memory = memfd_create(Self::LEFT, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let mut memory = std::fs::File::from(memory);
+        memory.write_all(self.text.as_bytes())?;
+        fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(memory.into())
+    }
+
+    fn parse(path: &Path, text: String) -> Result<Self, ProfileError> {
         let file = toml::from_str(&text).map_err(|error| ProfileError::Wrong {
             path: path.to_owned(),
             line: place::line_at(&text, error.span().map_or(0, |span| span.start)),

@@ -10,6 +10,7 @@ mod check_parts;
 mod commissioning;
 mod parts;
 mod place;
+mod rails;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ pub use self::{
     commissioning::Commissioning,
     parts::*,
     place::overlap as keys_overlap,
+    rails::*,
 };
 
 /// Where profiles live on a unit.

@@ -107,7 +107,7 @@ pub enum FanPart {
     /// A fan of the kernel's own driver.
     Hwmon(HwmonFan),
     /// In the FPGA of an S9's control board.
-    S9Fpga(Uio),
+    S9Fpga(FpgaFan),
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -146,8 +146,10 @@ pub struct HwmonFan {
 /// A device by its name in `/sys/class/uio/*/name`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Uio {
+pub struct FpgaFan {
     pub uio: String,
+    /// From 0. One drive turns all fans.
+    pub tachometer: u8,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -275,78 +277,6 @@ fn last_count() -> u8 {
     u8::MAX
 }
 
-/// A board's own regulator.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rail {
-    pub part: RailPart,
-    pub volts: f64,
-    /// Limits of the measured voltage while the rail is on; the regulator is told the same limits for commands where it can be.
-    pub min_volts: f64,
-    pub max_volts: f64,
-    /// From switching on to a measured voltage within limits.
-    pub rise_ms: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RailPart {
-    Tps546d24a(Tps546d24a),
-    Ds4432u(Ds4432u),
-    Tps55289(Device),
-    Pic16f1704(Pic16f1704),
-    Dspic33(Dspic33),
-    /// No public source says how it is set.
-    Unpublished,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tps546d24a {
-    pub bus: String,
-    pub address: u8,
-    pub over_current_amperes: f64,
-    pub over_temperature_celsius: f64,
-    /// Share of the output that the regulator's feedback pin sees; a fact of the board.
-    pub feedback_scale: f64,
-    pub switching_khz: u16,
-    pub input_on_volts: f64,
-    pub input_off_volts: f64,
-    pub input_max_volts: f64,
-}
-
-/// A current source that pulls at the feedback pin of a regulator without a bus.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ds4432u {
-    pub bus: String,
-    pub address: u8,
-    /// 0 or 1.
-    pub output: u8,
-    /// Switches the regulator; without it, it always runs.
-    pub enable: Option<Line>,
-}
-
-/// A microcontroller that sets a board's voltage and cuts it when it hears nothing.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pic16f1704 {
-    pub bus: String,
-    pub address: u8,
-    pub heartbeat_ms: u32,
-}
-
-/// A microcontroller that switches the supply's voltage to the chips, and cuts it when it hears nothing.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dspic33 {
-    pub bus: String,
-    pub address: u8,
-    /// The version that it must have.
-    pub firmware: u8,
-    pub heartbeat_ms: u32,
-}
-
 /// Identity of a board, to be read only.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -413,32 +343,6 @@ impl PsuPart {
     pub fn apw(&self) -> &Apw {
         match self {
             Self::Apw9(apw) | Self::Apw12(apw) => apw,
-        }
-    }
-}
-
-impl RailPart {
-    /// What it may carry, where that is measured.
-    pub fn most_amperes(&self) -> Option<f64> {
-        match self {
-            Self::Tps546d24a(tps) => Some(tps.over_current_amperes),
-            _ => None,
-        }
-    }
-
-    /// It can be told another voltage while it is on.
-    pub fn is_settable(&self) -> bool {
-        matches!(self, Self::Tps546d24a(_))
-    }
-
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Tps546d24a(_) => "tps546d24a",
-            Self::Ds4432u(_) => "ds4432u",
-            Self::Tps55289(_) => "tps55289",
-            Self::Pic16f1704(_) => "pic16f1704",
-            Self::Dspic33(_) => "dspic33",
-            Self::Unpublished => "unpublished",
         }
     }
 }

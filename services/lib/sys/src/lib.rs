@@ -9,6 +9,7 @@
 //! * [`signals`]: signals as something to poll, for PID 1.
 //! * [`spawn`]: a child process with nothing inherited but what was asked for.
 //! * [`tty`]: serial ports at any rate.
+//! * [`uio`]: registers of a device, mapped.
 //!
 //! Never here: policy. A module does what its caller says and reports what the kernel answered.
 
@@ -22,3 +23,4 @@ pub mod seqpacket;
 pub mod signals;
 pub mod spawn;
 pub mod tty;
+pub mod uio;

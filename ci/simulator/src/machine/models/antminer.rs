@@ -48,6 +48,7 @@ pub const S19J_PRO: MachineModel = MachineModel {
     boards: 3,
     usb: false,
     buses: 3,
+    converter: super::bitaxe::ESP32,
     board: BoardPhysics {
         silicon: &silicon::BM1362,
         chips: 126,

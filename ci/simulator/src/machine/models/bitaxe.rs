@@ -2,8 +2,11 @@
 
 use super::{at, line};
 use crate::chip::{BM1362, BM1366, BM1368, BM1370, BM1397};
+use crate::device::ds4432u::Network;
 use crate::device::lm75::Kind;
-use crate::machine::model::{Feed, LineModel, MachineModel, PartModel, Place, Published, Role, Spot, Stock};
+use crate::machine::model::{
+    Converter, Feed, LineModel, MachineModel, PartModel, Place, Published, Role, Spot, Stock,
+};
 use crate::physics::air::Airflow;
 use crate::physics::board::BoardPhysics;
 use crate::physics::silicon;
@@ -27,8 +30,14 @@ const fn bitaxe_board(silicon: &'static silicon::Silicon) -> BoardPhysics {
 const BITAXE_AIR: Airflow = Airflow { fans: 1, full_rpm: 7000.0, full_watts: 1.2, full_flow: 0.005 };
 
 const RESET: [LineModel; 1] = [line("reset", Role::Reset(0), false)];
-const TRIMMED_REGULATOR: [Place; 2] =
-    [at(0, 0x48, PartModel::Ds4432u { board: 0 }), at(0, 0x40, PartModel::Ina260 { board: 0 })];
+const TRIMMED_REGULATOR: [Place; 2] = [
+    at(0, 0x48, PartModel::Ds4432u { board: 0, network: Network::BITAXE }),
+    at(0, 0x40, PartModel::Ina260 { board: 0 }),
+];
+/// An ESP32-S3's at its widest range, without the chip's own calibration (assumed to be linear).
+pub(super) const ESP32: Converter = Converter { volts_per_count: 3.1 / 4095.0, asked_twice: true };
+/// An RP2040's behind a divider by two.
+const RP2040: Converter = Converter { volts_per_count: 2.0 * 3.3 / 4096.0, asked_twice: false };
 
 /// `diode`: the chip's is connected to it.
 const fn fan_controller(diode: bool) -> Place {
@@ -43,6 +52,7 @@ pub const BITAXE_GAMMA: MachineModel = MachineModel {
     boards: 1,
     usb: true,
     buses: 1,
+    converter: ESP32,
     board: bitaxe_board(&silicon::BM1370),
     feed: Feed::Regulator,
     supply: None,
@@ -69,7 +79,7 @@ pub const BITAXE_SUPRA: MachineModel = MachineModel {
     board: bitaxe_board(&silicon::BM1368),
     feed: Feed::Trimmed,
     parts: &[&[fan_controller(false)], &TRIMMED_REGULATOR],
-    // Older boards switch their regulator by a line.
+    // On a pin that the published firmware does not have; with one that does it would be the next.
     lines: &[&RESET, &[line("enable", Role::RegulatorEnable(0), true)]],
     stock: Stock { mhz: 490.0, volts: 1.166, fan: 0.6 },
     published: Published {
@@ -109,9 +119,9 @@ pub const BITAXE_MAX: MachineModel = MachineModel {
     ..BITAXE_SUPRA
 };
 
-/// Twelve BM1362, USB identity, sensors and the line of the chips' IO supply: mujina. Of the rest no source was at hand: the
-/// domains, the regulator and fan controller (a Gamma's), the reset line's number, heat sink, fan and settings are assumed,
-/// and no figures are compared.
+/// Twelve BM1362 in a row behind a buck regulator that a DS4432U trims: the fourth revision by its schematics and firmware
+/// (256foundation), with the fifth's line for the supply of the chips' inputs. The board has no fan controller: that a Gamma's is
+/// there is assumed, as are heat sink, fan and settings, and no figures are compared.
 pub const EMBERONE00: MachineModel = MachineModel {
     name: "emberone00",
     chip: &BM1362,
@@ -126,16 +136,22 @@ pub const EMBERONE00: MachineModel = MachineModel {
         board_share: 0.5,
         ..bitaxe_board(&silicon::BM1362)
     },
+    feed: Feed::Trimmed,
+    converter: RP2040,
     input_volts: 12.0,
     air: Airflow { fans: 1, full_rpm: 3000.0, full_watts: 4.0, full_flow: 0.03 },
     standing_watts: 1.5,
     parts: &[&[
         fan_controller(false),
-        REGULATOR,
+        at(0, 0x48, PartModel::Ds4432u { board: 0, network: Network::EMBERONE00 }),
+        at(0, 0x40, PartModel::Ina260 { board: 0 }),
         at(0, 0x4A, PartModel::Lm75 { board: 0, spot: Spot::Inlet, kind: Kind::Tmp1075 }),
         at(0, 0x49, PartModel::Tmp451 { board: 0, spot: Spot::Outlet }),
     ]],
-    lines: &[&RESET, &[line("unused", Role::Light, false), line("io-supply", Role::Light, false)]],
+    lines: &[
+        &RESET,
+        &[line("enable", Role::RegulatorOn(0), false), line("io-supply", Role::InputSupply(0), false)],
+    ],
     stock: Stock { mhz: 500.0, volts: 3.85, fan: 0.8 },
     published: Published::NOTHING,
     ..BITAXE_GAMMA

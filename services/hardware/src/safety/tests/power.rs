@@ -207,6 +207,21 @@ fn a_board_that_only_the_psu_can_cut_lets_it_come_for_what_shows_only_then() {
 }
 
 #[test]
+fn a_wrong_board_that_only_the_psu_can_cut_is_held_in_reset_and_stops_nobody() {
+    let mut limits = limits();
+    limits.boards[0].supply = Supply::Common;
+    let mut bench = Bench::cold(limits);
+    let other = Identity::Differs { profile: "BHB42601".into(), eeprom: "BHB42611".into() };
+    bench.set(SWITCHED, Reading::Identity(other));
+    for _ in 0..20 {
+        let verdict = bench.runs(ms(500));
+        assert_eq!(verdict.boards[0].stage, Stage::ChainOff);
+        assert_eq!((verdict.machine.stage, verdict.boards[1].stage), (Stage::Run, Stage::Run));
+        bench.power(MACHINE, true);
+    }
+}
+
+#[test]
 fn a_voltage_may_rise_in_its_time_but_never_too_high() {
     let mut bench = Bench::cold(limits());
     bench.runs(ms(1000));
