@@ -94,8 +94,9 @@ fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::
     match unit.and_then(|unit| Profile::load_commissioned(path, &unit)) {
         Ok(profile) => Ok(profile),
         Err(error) => {
+            let unconfirmed = Profile::load(path).context("safe state: nothing was touched")?;
             warn!(target: "adit_hardware", "{error}");
-            Profile::load(path).context("safe state: nothing was touched")
+            Ok(unconfirmed)
         }
     }
 }
