@@ -87,17 +87,15 @@ fn kept_alone() -> Kept {
 
 /// By what the driver went by; before the first one by the unit's file. What is wrong with that must not keep power on: nothing is confirmed then.
 fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::Result<Profile> {
+    let unconfirmed = Profile::load(path)?;
     let unit = match kept.take(Commissioning::LEFT) {
         Some(left) => Commissioning::left(left),
         None => Commissioning::load(file),
     };
-    match unit.and_then(|unit| Profile::load_commissioned(path, &unit)) {
-        Ok(profile) => Ok(profile),
-        Err(error) => {
-            warn!(target: "adit_hardware", "{error}");
-            Ok(Profile::load(path)?)
-        }
-    }
+    Ok(unit.and_then(|unit| Profile::load_commissioned(path, &unit)).unwrap_or_else(|error| {
+        warn!(target: "adit_hardware", "{error}");
+        unconfirmed
+    }))
 }
 
 async fn make_safe(profile: &Profile, kept: Kept, began: Instant) -> ExitCode {
