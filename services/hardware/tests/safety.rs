@@ -367,5 +367,8 @@ fn what_a_person_typed_wrong_is_answered_in_one_line() {
     assert!(text.contains("no socket named hardware.status was passed"), "{text}");
     let (code, text) = said(&["--machine", "/nowhere.toml", "--safe-state"]);
     assert_eq!(code, Some(1));
-    assert_eq!(text, "ERROR adit_hardware: /nowhere.toml: No such file or directory (os error 2)");
+    assert_eq!(
+        text,
+        "ERROR adit_hardware: safe state: nothing was touched: /nowhere.toml: No such file or directory (os error 2)"
+    );
 }

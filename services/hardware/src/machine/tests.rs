@@ -1,5 +1,7 @@
 //! A farm machine as a whole: three boards of 126 chips, one supply, four fans for all, on the simulator's buses, lines and serial ports.
 
+mod faults;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -59,9 +61,19 @@ impl Farm {
     }
 
     fn with(model: &'static MachineModel, change: impl FnOnce(String, &str) -> String) -> Self {
+        Self::with_eeproms(model, Vec::new(), change)
+    }
+
+    /// Boards that say something else than their model's do; none: as these.
+    fn with_eeproms(
+        model: &'static MachineModel,
+        eeproms: Vec<[u8; 256]>,
+        change: impl FnOnce(String, &str) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let chain = |board: usize| Endpoint::Pty(folder.path().join(format!("chain-{board}")));
-        let config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
+        let mut config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
+        config.eeproms = eeproms;
         let handle = Simulator::start_machine(&config).unwrap();
         for (number, name) in ["boards", "psu", "fans"].into_iter().enumerate() {
             simulated::attach(
@@ -166,6 +178,20 @@ impl Farm {
         }
     }
 
+    /// What happens meanwhile is no matter of these boards.
+    async fn while_hashing(&self, boards: &[usize], story: impl Future<Output = ()>) {
+        let others = async {
+            while boards.iter().all(|board| self.is_hashing(*board)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = story => {}
+            () = others => panic!("one of {boards:?} does not hash on: {:#?}", self.told()),
+        }
+    }
+
     fn is_hashing(&self, board: usize) -> bool {
         let truth = &self.handle.state().boards[board];
         truth.rail.on && !truth.reset && truth.chain.mhz == 535.0
@@ -228,18 +254,19 @@ async fn a_chain_that_is_given_up_is_held_in_reset_and_the_others_hash_on() {
 }
 
 #[tokio::test]
-async fn a_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
+async fn one_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
     let farm = Farm::new(&S19J_PRO, &[]);
     farm.run(async {
         farm.hashing(&[0, 1, 2]).await;
-        farm.handle.fault(Broken::FanStopped(true));
+        farm.handle.fault(Broken::OneFanStopped { fan: 2, on: true });
         let took = farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         farm.until("resets", |truth| truth.boards.iter().all(|board| board.reset)).await;
-        eprintln!("all off {} ms after the fans stopped", took.as_millis());
+        eprintln!("all off {} ms after the fan stopped", took.as_millis());
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.starts_with("fan-1: fan stopped ("), "{}", status.fault);
+        assert!(status.fault.starts_with("fan-3: fan stopped ("), "{}", status.fault);
+        assert!(status.fault.ends_with("fans: too few fans (3 fans, limit 4)"), "{}", status.fault);
         assert_eq!(status.faults[0].stage, "all off");
-        farm.handle.fault(Broken::FanStopped(false));
+        farm.handle.fault(Broken::OneFanStopped { fan: 2, on: false });
         farm.hashing(&[0, 1, 2]).await;
         farm.until_told("no fault", |status| status.fault.is_empty()).await;
     })
@@ -251,7 +278,8 @@ async fn heat_on_a_board_that_only_the_supply_can_cut_takes_all_off() {
     let farm = Farm::new(&S19J_PRO, &[]);
     farm.run(async {
         farm.hashing(&[0, 1, 2]).await;
-        farm.handle.fault(Broken::Temperature(70.0));
+        // The inlets follow it in half a minute.
+        farm.handle.fault(Broken::Ambient(Some(140.0)));
         farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
         assert!(status.fault.contains("board hot (") && status.fault.contains("hb"), "{}", status.fault);
