@@ -290,6 +290,15 @@ pub(crate) async fn regulate(fans: &mut [Fan], share: f64) {
     }
 }
 
+/// Has fans say how fast they turn, which some do not do by themselves. What does not answer shows in the looks.
+pub(crate) async fn listen(fans: &mut [Fan]) {
+    for fan in fans {
+        if let Err(error) = fan.prepare().await {
+            tracing::debug!(%error, "a fan cannot be prepared");
+        }
+    }
+}
+
 /// Waits until all fans turn. Errors with [`Fault::Fan`] when one does not in time.
 pub(crate) async fn prove(fans: &mut [Fan]) -> Result<(), Fault> {
     let began = Instant::now();
