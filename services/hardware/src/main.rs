@@ -87,7 +87,7 @@ fn kept_alone() -> Kept {
 
 /// By what the driver went by; before the first one by the unit's file. What is wrong with that must not keep power on: nothing is confirmed then.
 fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::Result<Profile> {
-    let unconfirmed = Profile::load(path)?;
+    let unconfirmed = Profile::load(path).context("safe state: nothing was touched")?;
     let unit = match kept.take(Commissioning::LEFT) {
         Some(left) => Commissioning::left(left),
         None => Commissioning::load(file),
