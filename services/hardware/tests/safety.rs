@@ -62,7 +62,8 @@ async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
             _ => None,
         })
         .collect();
-    assert_eq!(order, ["fan 100", "rail true", "reset false"]);
+    // After that fans go by the heat.
+    assert_eq!(order[..3], ["fan 100", "rail true", "reset false"]);
     assert!(!bench.events().iter().any(|event| matches!(event, Event::ProtocolError { .. })));
 }
 
