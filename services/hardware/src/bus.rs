@@ -3,6 +3,7 @@
 //! In: buses of the profile. Out: handles that any number of parts may hold; each bus has one owner, which serves them in turn. A bus is opened when it is first needed, and again when it was lost: a USB
 //! board that is plugged in later is simply there at the next try. Every wait is bounded. Nothing here knows what a part is.
 
+mod behind;
 mod bitaxe_raw;
 mod error;
 mod gpio;
@@ -28,17 +29,18 @@ use tokio::{
 
 #[cfg(test)]
 pub(crate) use self::registers::standing_in;
-use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
 pub(crate) use self::{
+    behind::{BehindChip, Mailbox, Question},
     bitaxe_raw::ControllerError,
     error::BusError,
     gpio::Tachometer,
     registers::{Registers, open as open_registers, open_alone as open_registers_alone},
 };
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
 use crate::{
-    line::Place,
+    line::{At, Place},
     port::{Port, PortError},
-    profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
+    profile::{self, BitaxeRawPort, BoardProfile, BusPart, ChainProfile, Level, Profile, UsbPort},
 };
 
 /// A driver that was killed just now may still be on its way out. One that hangs in the kernel keeps its lock: after this time the safe state goes on without.
@@ -56,13 +58,21 @@ pub(crate) enum Claim {
 
 /// All buses of a machine, by name.
 #[derive(Debug, Clone)]
-pub(crate) struct Buses(Vec<(String, Bus)>);
+pub(crate) struct Buses {
+    all: Vec<(String, Bus)>,
+    /// By chain, in the profile's order of boards; what hangs on their chips is asked through these.
+    mailboxes: Rc<Vec<(ChainKey, Rc<Mailbox>)>>,
+}
+
+/// No two chains have the same line.
+type ChainKey = (Option<PathBuf>, Option<UsbPort>, Option<String>);
 
 /// A handle.
 #[derive(Debug, Clone)]
 pub(crate) enum Bus {
     Raw(Rc<RawBus>),
     Linux(Rc<LinuxBus>),
+    BehindChip(BehindChip),
     #[cfg(test)]
     Simulated(simulated::Simulated),
 }
@@ -122,11 +132,23 @@ impl Buses {
             };
             (bus.name.clone(), handle)
         };
-        Self(profile.bus.iter().map(bus).collect())
+        let mailbox = |board: &BoardProfile| (key(&board.chain), Rc::default());
+        let mailboxes = Rc::new(profile.board.iter().map(mailbox).collect());
+        Self { all: profile.bus.iter().map(bus).collect(), mailboxes }
+    }
+
+    fn mailbox(&self, chain: &ChainProfile) -> Rc<Mailbox> {
+        let found = self.mailboxes.iter().find(|(known, _)| *known == key(chain));
+        found.map(|(_, mailbox)| Rc::clone(mailbox)).expect("every chain has its mailbox")
+    }
+
+    /// The bus behind the chip at this place of a chain.
+    pub(crate) fn behind_chip(&self, chain: &ChainProfile, place: u16) -> BehindChip {
+        BehindChip::new(self.mailbox(chain), chain.chip().address(place, chain.chips), place)
     }
 
     pub(crate) fn get(&self, name: &str) -> Bus {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.all.iter().find(|(known, _)| known == name);
         found.map(|(_, bus)| bus.clone()).expect("the bus was looked up on loading")
     }
 
@@ -139,7 +161,12 @@ impl Buses {
     }
 
     /// Where a chain's UART is just now; `None` where its USB device is not there.
-    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<Place> {
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<At> {
+        let place = self.place(chain)?;
+        Some(At { place, mailbox: self.mailbox(chain) })
+    }
+
+    fn place(&self, chain: &ChainProfile) -> Option<Place> {
         if let Some(usb) = &chain.usb
             && let Bus::Raw(raw) = self.get(&usb.bus)
         {
@@ -148,6 +175,10 @@ impl Buses {
         let fpga = || chain.uio.clone().map(Place::Fpga);
         chain.port.clone().map(Place::Port).or_else(fpga)
     }
+}
+
+fn key(chain: &ChainProfile) -> ChainKey {
+    (chain.port.clone(), chain.usb.clone(), chain.uio.clone())
 }
 
 impl Bus {
@@ -170,6 +201,7 @@ impl Bus {
                 linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
                 linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
             }
+            Self::BehindChip(_) => Ok(()),
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),
         }
@@ -189,6 +221,7 @@ impl Bus {
                 Ok(raw.kept(&mut open, set)?)
             }
             Self::Linux(linux) => linux.gpio()?.set(line, high),
+            Self::BehindChip(_) => Err(BusError::NoLine),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.set(line, high),
         }
@@ -203,6 +236,7 @@ impl Bus {
                 Ok(raw.kept(&mut open, got)?)
             }
             Self::Linux(linux) => linux.gpio()?.get(line),
+            Self::BehindChip(_) => Err(BusError::NoLine),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.get(line),
         }
@@ -217,7 +251,7 @@ impl Bus {
                 let got = controller.converter(channel).await;
                 Ok(raw.kept(&mut open, got)?)
             }
-            Self::Linux(_) => Err(BusError::NoConverter),
+            Self::Linux(_) | Self::BehindChip(_) => Err(BusError::NoConverter),
             #[cfg(test)]
             Self::Simulated(_) => Err(BusError::NoConverter),
         }
@@ -226,7 +260,7 @@ impl Bus {
     /// Counts a fan's pulses.
     pub(crate) fn tachometer(&self, line: u32) -> Result<Tachometer, BusError> {
         match self {
-            Self::Raw(_) => Err(BusError::NoLine),
+            Self::Raw(_) | Self::BehindChip(_) => Err(BusError::NoLine),
             Self::Linux(linux) => linux.gpio()?.tachometer(line),
             #[cfg(test)]
             Self::Simulated(_) => Err(BusError::NoLine),
@@ -254,6 +288,7 @@ impl I2c for Bus {
             Self::Linux(linux) => {
                 linux.i2c.as_ref().ok_or(BusError::NoI2c)?.transaction(address, operations).await
             }
+            Self::BehindChip(chip) => chip.transaction(address, operations).await,
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.transaction(address, operations).await,
         }

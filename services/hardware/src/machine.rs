@@ -124,7 +124,7 @@ impl<'a> Machine<'a> {
             orders: links.orders,
             lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
             status: links.status,
-            refusal: Refusal::of_machine(profile, &shared),
+            refusal: Refusal::of_machine(profile),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
             pauses: Pauses::default(),

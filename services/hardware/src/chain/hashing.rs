@@ -1,6 +1,6 @@
 //! Work out, nonces in.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, rc::Rc, time::Duration};
 
 use adit_asic::{Job, KiloHertz, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register};
 use adit_work::frame::Work;
@@ -13,7 +13,7 @@ use super::{
     rolling::Rolling,
     telemetry::Telemetry,
 };
-use crate::{notify, work_path::Epoch};
+use crate::{bus::Question, notify, work_path::Epoch};
 
 /// A chain that said nothing for so long is asked …
 const ASK_AFTER: Duration = Duration::from_secs(3);
@@ -72,8 +72,17 @@ impl Chain<'_> {
             heard: now,
             asked: now,
         };
+        let _open = self.mailbox.open();
         loop {
             let now = Instant::now();
+            while let Some(Question { chip, register, value }) = self.mailbox.take() {
+                let target = Target::Chip(chip);
+                let frame = match value {
+                    Some(value) => self.chip.generation.write(target, register, value),
+                    None => self.chip.generation.read(target, register),
+                };
+                self.port.write(frame.as_bytes()).await?;
+            }
             if now >= hashing.heard.max(hashing.asked) + ASK_AFTER {
                 self.ask(&mut hashing, now).await?;
             }
@@ -108,9 +117,11 @@ impl Chain<'_> {
                 .flatten()
                 .fold(asking, Instant::min);
             let (path, orders, index) = (self.path, self.orders, self.index);
+            let mailbox = Rc::clone(&self.mailbox);
             tokio::select! {
                 biased;
                 () = path.changed(index) => {}
+                () = mailbox.asked() => {}
                 read = self.receive(|chain, response, us| chain.hear(&mut hashing, response, us)) => read?,
                 () = orders.changed(index) => {}
                 () = sleep_until(wake) => {}
@@ -195,6 +206,7 @@ impl Chain<'_> {
             // The answer to `ask`.
             Response::Register { value, register: register::CHIP_ID, .. }
                 if value >> 16 == u32::from(self.chip.id) => {}
+            Response::Register { value, .. } if self.mailbox.hear(value) => {}
             Response::Register { value, chip, register } => {
                 let telemetry = &mut hashing.telemetry;
                 let mut known = false;

@@ -16,6 +16,8 @@ const HYSTERESIS: f64 = 3.0;
 /// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
 const OFF_SHARE: f64 = 0.25;
 const FALL: Duration = Duration::from_millis(500);
+/// From power to a chain that hashes, so that what hangs on its chips can be asked.
+const BEHIND_CHIPS: Duration = Duration::from_secs(30);
 /// From switching a supply on to its saying so.
 const PSU_SETTLE: Duration = Duration::from_secs(2);
 /// How old a reading may be while nobody waits for anything.
@@ -145,6 +147,7 @@ pub(super) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<S
         Place::Intake => warm - HYSTERESIS - 1.0,
         Place::Chip | Place::Board => limits.start_board_celsius.min(warm - 2.0 * HYSTERESIS),
     };
+    let behind = sensor.part.is_behind_chip();
     Some(SensorLimits {
         name: sensor.name.clone(),
         kind,
@@ -152,8 +155,8 @@ pub(super) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<S
         max,
         cool,
         hysteresis: HYSTERESIS,
-        reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
-        settle: ms(limits.settle_ms),
+        reads: if kind == SensorKind::Chip || behind { Reads::WithBoard } else { Reads::Always },
+        settle: if behind { BEHIND_CHIPS } else { ms(limits.settle_ms) },
         physics: Physics::default(),
         // Nothing measures watts yet.
         frozen: None,
