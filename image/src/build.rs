@@ -12,7 +12,7 @@ use crate::keys::SigningKey;
 use crate::report::Report;
 use crate::services::{CrossBuild, PACKAGES, Program, RustStd};
 use crate::slot::{self, SlotFiles, SlotInputs};
-use crate::{kernel, qemu, release};
+use crate::{kernel, qemu, release, root};
 
 /// What a person may choose about a build.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +52,15 @@ pub fn parts(
         Some(folder) => SigningKey::open(folder)?,
         None => SigningKey::development(cache)?,
     };
+    let overlays =
+        std::iter::once(tree.overlay()).chain(options.overlays.iter().cloned()).collect::<Vec<_>>();
+    // Before anything that takes long.
+    root::contents(&overlays)?;
     let kernel = kernel::kernel(board, cache, options.test_kernel)?.image();
     let packages: Vec<&str> =
         PACKAGES.into_iter().chain(options.packages.iter().map(String::as_str)).collect();
     let programs =
         CrossBuild::prepare(tree, &board.target, options.rust_std, cache)?.build(&packages, folder)?;
-    let overlays = std::iter::once(tree.overlay()).chain(options.overlays.iter().cloned()).collect();
     Ok(Parts { kernel, programs, overlays, key })
 }
 

@@ -23,6 +23,9 @@ pub enum Error {
     /// Each problem of a unit's configuration on a line of its own, with file and line.
     #[error(transparent)]
     Config(#[from] adit_config::Errors),
+    /// A machine profile of an overlay, with file and line.
+    #[error(transparent)]
+    Profile(#[from] adit_profile::ProfileError),
     #[error("slot manifest")]
     Manifest(#[from] adit_slots::manifest::ManifestError),
     #[error("hash tree")]

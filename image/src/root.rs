@@ -59,10 +59,8 @@ fn compose(inputs: &RootInputs<'_>, tree: &Path) -> Result<()> {
         make_folder(place.parent().expect("every link is in a folder"))?;
         std::os::unix::fs::symlink(target, &place).at("linking", &place)?;
     }
-    for overlay in inputs.overlays {
-        for (relative, source) in files(overlay)? {
-            place(&fs::read(&source).at("reading", &source)?, &tree.join(relative), 0o644)?;
-        }
+    for (relative, source) in contents(inputs.overlays)? {
+        place(&fs::read(&source).at("reading", &source)?, &tree.join(relative), 0o644)?;
     }
     for program in inputs.programs {
         elf::check_static(&program.file, &inputs.board.target)?;
@@ -81,6 +79,21 @@ fn compose(inputs: &RootInputs<'_>, tree: &Path) -> Result<()> {
         "board": board, "version": version, "built": built, "layout": inputs.board.layout,
     });
     place(format!("{release:#}\n").as_bytes(), &tree.join("etc/adit/release.json"), 0o644)
+}
+
+/// What overlays put into the root file system: where, and from which file. Errors: a machine profile that the driver would refuse.
+pub(crate) fn contents(overlays: &[PathBuf]) -> Result<BTreeMap<PathBuf, PathBuf>> {
+    let mut contents = BTreeMap::new();
+    for overlay in overlays {
+        contents.extend(files(overlay)?);
+    }
+    let machines = Path::new(adit_profile::DIRECTORY.trim_start_matches('/'));
+    for (relative, source) in &contents {
+        if relative.parent() == Some(machines) && relative.extension().is_some_and(|kind| kind == "toml") {
+            adit_profile::Profile::load(source)?;
+        }
+    }
+    Ok(contents)
 }
 
 /// Every file below an overlay folder, by its path inside, in a fixed order. Links and devices are refused: what an image

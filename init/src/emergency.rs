@@ -18,8 +18,11 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
 use rustix::system::RebootCommand;
 
 use crate::console::Console;
+use crate::kept::Kept;
+use crate::notify::{NotifyError, NotifySocket};
 use crate::report;
 use crate::service::{SafeState, Service};
+use crate::supervisor::ServiceId;
 
 /// Time for a person to read the reason.
 const READING_TIME: Duration = Duration::from_secs(10);
@@ -29,21 +32,33 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 /// As the supervisor does it: a safe state that did not work is tried once more, and after SIGKILL its end is waited for.
 const ATTEMPTS: usize = 2;
+/// Messages that are looked through for lines.
+const MOST_MESSAGES: usize = 256;
 const KILL_GRACE: Duration = Duration::from_secs(2);
 
 /// What is needed to make the machine safe without the supervisor.
 #[derive(Clone)]
 pub struct Emergency {
-    safe_states: Vec<SafeState>,
+    safe_states: Vec<Wanted>,
+    kept: Kept,
+    notify: Option<Arc<NotifySocket>>,
     environment: Vec<(String, String)>,
     console: Console,
     /// The console's descriptor, for when a panic came out of the console's own code.
     out: Arc<OwnedFd>,
 }
 
+/// A safe state, and whose it is.
+#[derive(Clone)]
+struct Wanted {
+    service: ServiceId,
+    fd_store_max: usize,
+    safe_state: SafeState,
+}
+
 /// A safe state that is being brought about.
 struct Run<'a> {
-    safe_state: &'a SafeState,
+    wanted: &'a Wanted,
     pid: Pid,
     killed: bool,
     /// When it gets SIGKILL, and after that: when it counts as stuck.
@@ -51,14 +66,21 @@ struct Run<'a> {
 }
 
 impl Emergency {
+    /// Services in the supervisor's order. Without `notify` safe states cannot leave lines open.
     pub fn new<'a>(
         services: impl Iterator<Item = &'a Service>,
+        kept: Kept,
+        notify: Option<Arc<NotifySocket>>,
         environment: Vec<(String, String)>,
         console: Console,
     ) -> Self {
-        let safe_states = services.filter_map(|service| service.safe_state.clone()).collect();
+        let wanted = |(index, service): (usize, &Service)| {
+            let safe_state = service.safe_state.clone()?;
+            Some(Wanted { service: ServiceId(index), fd_store_max: service.fd_store_max, safe_state })
+        };
+        let safe_states = services.enumerate().filter_map(wanted).collect();
         let out = console.descriptor();
-        Emergency { safe_states, environment, console, out }
+        Emergency { safe_states, kept, notify, environment, console, out }
     }
 
     /// From here on a panic in the calling thread, PID 1's own, ends in [`Emergency::reboot`]. Another thread's panic ends that thread,
@@ -102,16 +124,17 @@ impl Emergency {
     fn make_safe(&self) -> Vec<String> {
         let began = clock::boottime();
         let mut lines = Vec::new();
-        let mut wanted: Vec<&SafeState> = self.safe_states.iter().collect();
+        let mut wanted: Vec<_> = self.safe_states.iter().collect();
+        let mut started = Vec::new();
         for attempt in 1..=ATTEMPTS {
             let mut failed = Vec::new();
-            for (safe_state, result) in self.run_all(&wanted) {
+            for (again, result) in self.run_all(&wanted, &mut started) {
                 let ms = (clock::boottime() - began).as_millis();
                 match result {
                     Ok(()) => {
                         lines.push(format!(" INFO adit_init: safe state reason=\"emergency\" ms={ms}"));
                     }
-                    Err(_) if attempt < ATTEMPTS => failed.push(safe_state),
+                    Err(_) if attempt < ATTEMPTS => failed.push(again),
                     Err(error) => lines.push(format!(
                         "ERROR adit_init: safe state reason=\"emergency\" ms={ms} error={}",
                         report::quoted(&error)
@@ -119,41 +142,69 @@ impl Emergency {
                 }
             }
             wanted = failed;
+            self.take_left(&started);
         }
         lines
     }
 
-    fn run_all<'a>(&self, wanted: &[&'a SafeState]) -> Vec<(&'a SafeState, Result<(), String>)> {
+    /// Takes the lines that safe states have left: the next try could not request those again.
+    fn take_left(&self, started: &[(Pid, &Wanted)]) {
+        let Some(notify) = &self.notify else { return };
+        for _ in 0..MOST_MESSAGES {
+            match notify.receive() {
+                Ok(Some(received)) => {
+                    let from = started.iter().find(|(pid, _)| *pid == received.sender);
+                    let (Some((_, wanted)), Some(order)) = (from, received.message.descriptors) else {
+                        continue;
+                    };
+                    let descriptors = received.descriptors.into_iter().map(Arc::new).collect();
+                    if let Some(mut store) = self.kept.store_now() {
+                        // What is refused is not needed by anyone who is to come.
+                        let _ = store.obey(wanted.service, wanted.fd_store_max, order, descriptors);
+                    }
+                }
+                Ok(None) | Err(NotifyError::Socket(_)) => return,
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn run_all<'a>(
+        &self,
+        all: &[&'a Wanted],
+        started: &mut Vec<(Pid, &'a Wanted)>,
+    ) -> Vec<(&'a Wanted, Result<(), String>)> {
         let mut results = Vec::new();
         let mut running = Vec::new();
-        for safe_state in wanted {
-            match self.start(safe_state) {
+        for wanted in all {
+            match self.start(wanted) {
                 Ok(pid) => {
-                    let until = clock::boottime() + safe_state.timeout;
-                    running.push(Run { safe_state, pid, killed: false, until });
+                    started.push((pid, *wanted));
+                    let until = clock::boottime() + wanted.safe_state.timeout;
+                    running.push(Run { wanted, pid, killed: false, until });
                 }
-                Err(error) => results.push((*safe_state, Err(error))),
+                Err(error) => results.push((*wanted, Err(error))),
             }
         }
         while !running.is_empty() {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((ended, status))) => {
                     if let Some(index) = running.iter().position(|run| run.pid == ended) {
-                        let Run { safe_state, killed, .. } = running.swap_remove(index);
+                        let Run { wanted, killed, .. } = running.swap_remove(index);
                         let result = match (status.exit_status(), status.terminating_signal()) {
                             _ if killed => Err("took too long".to_owned()),
                             (Some(0), _) => Ok(()),
                             (Some(code), _) => Err(format!("exit code {code}")),
                             (None, signal) => Err(format!("signal {}", signal.unwrap_or_default())),
                         };
-                        results.push((safe_state, result));
+                        results.push((wanted, result));
                     }
                     continue;
                 }
                 Ok(None) => {}
                 // No child is left: nothing can be known about these.
                 Err(error) => {
-                    let lost = |run: Run<'a>| (run.safe_state, Err(format!("wait: {error}")));
+                    let lost = |run: Run<'a>| (run.wanted, Err(format!("wait: {error}")));
                     results.extend(running.drain(..).map(lost));
                 }
             }
@@ -163,7 +214,7 @@ impl Emergency {
                     return true;
                 }
                 if run.killed {
-                    results.push((run.safe_state, Err("hangs in the kernel".to_owned())));
+                    results.push((run.wanted, Err("hangs in the kernel".to_owned())));
                     return false;
                 }
                 let _ = kill_process_group(run.pid, Signal::KILL);
@@ -175,15 +226,18 @@ impl Emergency {
         results
     }
 
-    fn start(&self, safe_state: &SafeState) -> Result<Pid, String> {
+    fn start(&self, Wanted { service, safe_state, .. }: &Wanted) -> Result<Pid, String> {
         let (program, arguments) = safe_state.exec.split_first().ok_or("names no program")?;
         let null = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
         let error_stream = std::io::stderr();
+        let kept = self.kept.of_now(*service);
+        let sockets: Vec<_> =
+            kept.iter().map(|(name, descriptor)| (name.as_str(), descriptor.as_fd())).collect();
         let started = spawn(&Launch {
             program: Path::new(program),
             arguments,
             environment: &self.environment,
-            sockets: &[],
+            sockets: &sockets,
             stdin: null.as_fd(),
             stdout: error_stream.as_fd(),
             stderr: error_stream.as_fd(),

@@ -1,9 +1,10 @@
 //! The loop around the supervisor: waits for signals, messages and time, hands them in, carries the effects out. It waits for nothing
 //! else: not for a child, not for a client, not for the console.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use adit_sys::clock;
 use adit_sys::reap;
@@ -15,9 +16,11 @@ use rustix::process::{Pid, getsid, kill_process, kill_process_group};
 
 use crate::boot_state::Storage;
 use crate::console::Console;
+use crate::descriptors::{FdOrder, Refused};
 use crate::doors::Doors;
 use crate::good_boot::Check;
-use crate::notify::{NotifyError, NotifySocket};
+use crate::kept::Kept;
+use crate::notify::{NotifyError, NotifySocket, Passed, Received};
 use crate::paths::Paths;
 use crate::report;
 use crate::supervisor::{Effect, Ending, Event, Exit, ServiceId, Supervisor, Task};
@@ -29,7 +32,8 @@ pub struct EventLoop {
     pub supervisor: Supervisor,
     pub signals: Signals,
     pub console: Console,
-    pub notify: Option<NotifySocket>,
+    pub notify: Arc<NotifySocket>,
+    pub kept: Kept,
     pub doors: Option<Doors>,
     /// Until the slot's tries are given back, which happens once.
     pub boot_state: Option<Storage>,
@@ -47,6 +51,7 @@ pub struct EventLoop {
 pub struct Complaints {
     stranger: bool,
     bad_message: bool,
+    descriptors: BTreeSet<(ServiceId, Refused)>,
 }
 
 impl EventLoop {
@@ -66,6 +71,7 @@ impl EventLoop {
                     Effect::Safe { reason, took, result } => {
                         report::safe_state(&reason, took, result.as_ref().copied().map_err(String::as_str));
                     }
+                    Effect::Release { service } => self.kept.store().forget(service),
                     Effect::Stuck { service, task, pid } => {
                         report::stuck(&self.supervisor, service, task, pid)
                     }
@@ -106,8 +112,8 @@ impl EventLoop {
         let deadline = deadlines.into_iter().flatten().min();
         let timeout = deadline.map(|deadline| deadline.saturating_sub(clock::boottime()));
         let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
-        let mut wanted = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        wanted.extend(self.notify.as_ref().map(|notify| PollFd::new(notify, PollFlags::IN)));
+        let mut wanted =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.notify, PollFlags::IN)];
         wanted.extend(self.good_boot.as_ref().map(|check| PollFd::new(check, PollFlags::IN)));
         let writable = self.console.is_behind().then(|| self.console.descriptor());
         wanted.extend(writable.iter().map(|console| PollFd::new(console, PollFlags::OUT)));
@@ -166,14 +172,21 @@ impl EventLoop {
     fn take_messages(&mut self) -> Option<Ending> {
         let mut ending = None;
         for _ in 0..MESSAGES_A_TURN {
-            let received = self.notify.as_ref()?.receive();
-            match received {
+            match self.notify.receive() {
                 Ok(None) => break,
-                Ok(Some((sender, message))) => {
+                Ok(Some(Received { sender, message, descriptors })) => {
                     let senders: Vec<Pid> =
                         [Some(sender), getsid(Some(sender)).ok()].into_iter().flatten().collect();
-                    match self.supervisor.service_of(&senders) {
-                        Some(service) => ending = ending.or(self.handle(Event::Told { service, message })),
+                    match self.supervisor.sender(&senders) {
+                        Some((service, task)) => {
+                            if let Some(order) = message.descriptors.clone() {
+                                self.obey(service, order, descriptors);
+                            }
+                            // A safe state has nothing else to say.
+                            if task == Task::Main {
+                                ending = ending.or(self.handle(Event::Told { service, message }));
+                            }
+                        }
                         None if !self.complaints.stranger => {
                             self.complaints.stranger = true;
                             let pid = sender.as_raw_nonzero();
@@ -196,12 +209,27 @@ impl EventLoop {
         ending
     }
 
+    fn obey(&mut self, service: ServiceId, order: FdOrder, descriptors: Vec<Passed>) {
+        let limit = self.supervisor.service(service).fd_store_max;
+        let descriptors = descriptors.into_iter().map(Arc::new).collect();
+        let obeyed = self.kept.store().obey(service, limit, order, descriptors);
+        if let Err(refused) = obeyed
+            && self.complaints.descriptors.insert((service, refused))
+        {
+            let name = &self.supervisor.service(service).name;
+            tracing::warn!(target: "adit_init", "notify: descriptors are not kept name={name} reason=\"{refused}\"");
+        }
+    }
+
     fn spawn(&self, id: ServiceId, task: Task) -> Event {
         let service = self.supervisor.service(id);
-        let (command, sockets) = match (task, &service.safe_state) {
+        let (command, doors) = match (task, &service.safe_state) {
             (Task::SafeState, Some(safe_state)) => (&safe_state.exec, Vec::new()),
             _ => (&service.exec, self.doors.as_ref().map(|doors| doors.of(service)).unwrap_or_default()),
         };
+        let kept = self.kept.of(id);
+        let kept = kept.iter().map(|(name, descriptor)| (name.as_str(), descriptor.as_fd()));
+        let sockets: Vec<_> = doors.into_iter().chain(kept).collect();
         let (program, arguments) = command.split_first().expect("a unit file's commands are not empty");
         let started = spawn(&Launch {
             program: Path::new(program),

@@ -13,10 +13,12 @@
 pub mod boot_state;
 pub mod command_line;
 pub mod console;
+pub mod descriptors;
 pub mod doors;
 pub mod emergency;
 pub mod event_loop;
 pub mod good_boot;
+pub mod kept;
 pub mod mounts;
 pub mod notify;
 pub mod partitions;

@@ -23,6 +23,8 @@ pub struct Service {
     pub stop_timeout: Duration,
     pub backoff: Backoff,
     pub safe_state: Option<SafeState>,
+    /// Descriptors that it may leave with PID 1; see [`crate::descriptors`].
+    pub fd_store_max: usize,
 }
 
 /// When a service counts as ready.

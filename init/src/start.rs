@@ -5,6 +5,7 @@ use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use adit_slots::AfterBoot;
 use adit_sys::signals::{Signal, take_over};
@@ -18,6 +19,7 @@ use crate::console::Console;
 use crate::doors::Doors;
 use crate::emergency::Emergency;
 use crate::event_loop::{Complaints, EventLoop};
+use crate::kept::Kept;
 use crate::notify::NotifySocket;
 use crate::paths::Paths;
 use crate::supervisor::{Event, Supervisor};
@@ -53,7 +55,10 @@ pub fn run(paths: &Paths) -> ! {
     let environment = environment(paths, &command_line);
 
     let (services, errors) = unit_file::load(&paths.units());
-    let emergency = Emergency::new(services.iter(), environment.clone(), console.clone());
+    let (kept, notify) = (Kept::default(), notify_socket(&paths.notify()));
+    let heard = notify.as_ref().ok().cloned();
+    let emergency =
+        Emergency::new(services.iter(), kept.clone(), heard, environment.clone(), console.clone());
     emergency.clone().on_panic();
     if !errors.is_empty() {
         for error in errors {
@@ -64,13 +69,15 @@ pub fn run(paths: &Paths) -> ! {
 
     let seed = RandomState::new().build_hasher().finish();
     let supervisor = Supervisor::new(services, seed);
-    let started = event_loop(paths, &console, environment, supervisor).and_then(|mut init| {
-        // Nothing is stopped yet that could end the unit here.
-        init.handle(Event::Secure);
-        set_up(paths, &command_line, &mut init)?;
-        init.handle(Event::Start);
-        Ok(init)
-    });
+    let started = notify
+        .and_then(|notify| event_loop(paths, &console, environment, supervisor, kept, notify))
+        .and_then(|mut init| {
+            // Nothing is stopped yet that could end the unit here.
+            init.handle(Event::Secure);
+            set_up(paths, &command_line, &mut init)?;
+            init.handle(Event::Start);
+            Ok(init)
+        });
     match started {
         Ok(mut init) => {
             let ending = init.run();
@@ -88,6 +95,8 @@ fn event_loop(
     console: &Console,
     environment: Vec<(String, String)>,
     supervisor: Supervisor,
+    kept: Kept,
+    notify: Arc<NotifySocket>,
 ) -> anyhow::Result<EventLoop> {
     let signals = take_over(&[Signal::CHILD, Signal::TERM, Signal::INT, Signal::USR2]).context("signals")?;
     let null =
@@ -100,7 +109,8 @@ fn event_loop(
         supervisor,
         signals,
         console: console.clone(),
-        notify: None,
+        notify,
+        kept,
         doors: None,
         boot_state: None,
         good_boot: None,
@@ -112,6 +122,14 @@ fn event_loop(
     })
 }
 
+/// There before the first safe state: lines that it takes hold of are to stay.
+fn notify_socket(path: &Path) -> anyhow::Result<Arc<NotifySocket>> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    NotifySocket::bind(path).map(Arc::new).with_context(|| path.display().to_string())
+}
+
 /// What the services need to find. Runs while the safe states are being brought about.
 fn set_up(paths: &Paths, command_line: &CommandLine, init: &mut EventLoop) -> anyhow::Result<()> {
     if paths.is_machine() {
@@ -119,11 +137,6 @@ fn set_up(paths: &Paths, command_line: &CommandLine, init: &mut EventLoop) -> an
         init.boot_state = boot_state(paths, command_line);
     }
     set_switches(paths);
-    let notify = paths.notify();
-    if let Some(folder) = notify.parent() {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    init.notify = Some(NotifySocket::bind(&notify).with_context(|| notify.display().to_string())?);
     let services = init.supervisor.services().map(|(_, service)| service);
     init.doors = Some(Doors::bind(&paths.doors(), services).context("doors")?);
     Ok(())

@@ -92,13 +92,14 @@ impl Supervisor {
         self.entries.iter().enumerate().map(|(index, entry)| (ServiceId(index), &entry.service))
     }
 
-    /// The service whose main process has one of these numbers: the sender of a message, or the leader of its session.
-    pub fn service_of(&self, pids: &[Pid]) -> Option<ServiceId> {
-        let found = self
-            .entries
-            .iter()
-            .position(|entry| entry.state.main_pid().is_some_and(|main| pids.contains(&main)));
-        found.map(ServiceId)
+    /// The service one of whose processes has one of these numbers (the sender of a message, the leader of its session), and which of its programs that is.
+    pub fn sender(&self, pids: &[Pid]) -> Option<(ServiceId, Task)> {
+        let is = |pid: Option<Pid>| pid.is_some_and(|pid| pids.contains(&pid));
+        self.entries.iter().enumerate().find_map(|(index, entry)| {
+            let [main, safe_state] = entry.state.pids();
+            let task = if is(main) { Task::Main } else { is(safe_state).then_some(Task::SafeState)? };
+            Some((ServiceId(index), task))
+        })
     }
 
     /// Whether the process is one that an effect started and whose end is waited for.
@@ -302,6 +303,7 @@ impl Supervisor {
             Next::Finish => {
                 self.entries[index].state = State::Finished;
                 self.show(index, Shown::Ready, None, None);
+                self.release(index);
             }
             Next::BackOff { until, reason } if !shutting_down => {
                 self.entries[index].state = State::BackingOff { until };
@@ -309,10 +311,21 @@ impl Supervisor {
                 let (service, state) = (ServiceId(index), Shown::Backoff);
                 self.effects.push(Effect::State { service, state, pid: None, retry, reason: Some(reason) });
             }
-            Next::BackOff { .. } | Next::Stop => {
-                self.entries[index].state = State::Stopped;
-                self.show(index, Shown::Stopped, None, None);
-            }
+            Next::BackOff { .. } | Next::Stop => self.stopped(index),
+        }
+    }
+
+    /// For good.
+    fn stopped(&mut self, index: usize) {
+        self.entries[index].state = State::Stopped;
+        self.show(index, Shown::Stopped, None, None);
+        self.release(index);
+    }
+
+    fn release(&mut self, index: usize) {
+        let service = &self.entries[index].service;
+        if service.fd_store_max > 0 && service.safe_state.is_none() {
+            self.effects.push(Effect::Release { service: ServiceId(index) });
         }
     }
 

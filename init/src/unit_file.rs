@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::descriptors::MAX_KEPT;
 use crate::service::{Backoff, Readiness, SafeState, Service};
 
 /// A unit file is a few lines; more than this is none.
@@ -121,6 +122,7 @@ struct Keys {
     backoff: BackoffKeys,
     safe_state: Option<Vec<String>>,
     safe_state_timeout_ms: Option<u64>,
+    fd_store_max: Option<usize>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -186,6 +188,11 @@ impl Source {
                 Some(SafeState { exec, timeout: self.time("safe_state_timeout_ms", timeout)? })
             }
         };
+        let fd_store_max = keys.fd_store_max.unwrap_or(0);
+        if fd_store_max > MAX_KEPT {
+            let text = format!("{fd_store_max} descriptors, at most {MAX_KEPT} can be kept");
+            return Err(self.wrong("fd_store_max", text));
+        }
         Ok(Service {
             name,
             exec: keys.exec,
@@ -199,6 +206,7 @@ impl Source {
                 .time("stop_timeout_ms", keys.stop_timeout_ms.unwrap_or(DEFAULT_STOP_TIMEOUT_MS))?,
             backoff: self.backoff(&keys.backoff)?,
             safe_state,
+            fd_store_max,
         })
     }
 

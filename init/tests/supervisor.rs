@@ -35,6 +35,7 @@ fn services() -> Vec<Service> {
         },
         safe_state: safe
             .then(|| SafeState { exec: vec!["/sbin/safe".to_owned()], timeout: Duration::from_secs(1) }),
+        fd_store_max: 2,
     };
     vec![
         service("clock", &[], Readiness::Finished, true),
@@ -105,6 +106,8 @@ struct World {
     finished: bool,
     essential_ready: u32,
     first_work: u32,
+    /// What the service left has been closed: it is not to come back.
+    released: Vec<bool>,
 }
 
 impl World {
@@ -129,6 +132,7 @@ impl World {
             finished: false,
             essential_ready: 0,
             first_work: 0,
+            released: vec![false; count],
         }
     }
 
@@ -160,6 +164,12 @@ impl World {
                     }
                 }
                 Effect::Safe { .. } => {}
+                Effect::Release { service: ServiceId(service) } => {
+                    let about = &self.services[service];
+                    assert!(about.safe_state.is_none(), "{} has lines that must hold", about.name);
+                    assert!(!self.run(service, Task::Main), "{} is there", about.name);
+                    self.released[service] = true;
+                }
                 Effect::Stuck { service: ServiceId(service), task, pid } => {
                     self.stuck.push(pid.as_raw_nonzero().get());
                     if task == Task::Main {
@@ -178,6 +188,9 @@ impl World {
                     self.finished = true;
                     let left: Vec<_> = self.alive.keys().filter(|pid| !self.stuck.contains(pid)).collect();
                     assert!(left.is_empty(), "still running at the end: {left:?}");
+                    for (service, released) in self.services.iter().zip(&self.released) {
+                        assert_eq!(*released, service.safe_state.is_none(), "{}'s descriptors", service.name);
+                    }
                     for (service, since) in self.services.iter().zip(&self.unsafe_since) {
                         assert!(service.safe_state.is_none() || since.is_none(), "{} not safe", service.name);
                     }
@@ -196,6 +209,7 @@ impl World {
         assert!(!self.run(service, Task::SafeState), "{}'s safe state runs", self.services[service].name);
         if task == Task::Main {
             assert!(!self.shutting_down, "a start on the way down");
+            assert!(!self.released[service], "started without what it left");
             let has_safe_state = self.services[service].safe_state.is_some();
             assert!(
                 !has_safe_state || self.unsafe_since[service].is_none(),
@@ -285,7 +299,8 @@ impl World {
             }
             Step::Say(which, text) => {
                 if let Some(pid) = self.pick(*which)
-                    && let Some(service) = self.supervisor.service_of(&[Pid::from_raw(pid).unwrap()])
+                    && let Some((service, Task::Main)) =
+                        self.supervisor.sender(&[Pid::from_raw(pid).unwrap()])
                 {
                     self.feed(Event::Told { service, message: Message::parse(text.as_bytes()) });
                 }

@@ -45,6 +45,7 @@ fn service(name: &str, needs: &[&str], safe: bool) -> Service {
             exec: vec![format!("/sbin/adit-{name}"), "--safe-state".to_owned()],
             timeout: Duration::from_secs(5),
         }),
+        fd_store_max: 0,
     }
 }
 
@@ -113,6 +114,7 @@ impl Course {
                 Effect::Safe { reason, took, result: Err(error) } => {
                     format!("NOT SAFE after {} ms: {reason}: {error}", took.as_millis())
                 }
+                Effect::Release { service } => format!("lets go of {}'s descriptors", self.name(*service)),
                 Effect::Stuck { pid, .. } => format!("stuck: {}", self.describe_process(*pid)),
                 Effect::GoDown { ending, reason } => format!("goes down ({ending}): {reason}"),
                 Effect::EssentialReady => "the unit is ready".to_owned(),

@@ -35,6 +35,8 @@ fn the_units_that_ship_are_right() {
     assert_eq!(hardware.doors, ["hardware.status", "hardware.control"]);
     assert_eq!(hardware.safe_state.as_ref().unwrap().exec, ["/sbin/adit-hardware", "--safe-state"]);
     assert_eq!(hardware.ready, Readiness::Notify);
+    // Two lines for each of eight boards, the supply's, lights.
+    assert!(hardware.fd_store_max >= 24, "{}", hardware.fd_store_max);
     let miner = services.iter().find(|service| service.name == "miner").unwrap();
     assert_eq!(miner.doors, ["miner.status"]);
     // Nobody looks at a unit's page to make it mine.
@@ -48,6 +50,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(service.name, "hardware");
     assert_eq!(service.ready, Readiness::Started);
     assert!(!service.essential && service.safe_state.is_none() && service.doors.is_empty());
+    assert_eq!(service.fd_store_max, 0);
     assert_eq!(service.start_timeout, Duration::from_secs(10));
     assert_eq!(service.stop_timeout, Duration::from_secs(5));
     assert_eq!(service.backoff.first, Duration::from_millis(100));
@@ -87,6 +90,10 @@ fn mistakes_are_answered_with_line_and_remedy() {
         (
             "exec = [\"/sbin/x\"]\nsafe_state_timeout_ms = 5\n",
             "hardware.toml:2: safe_state_timeout_ms: there is no safe_state",
+        ),
+        (
+            "exec = [\"/sbin/x\"]\nfd_store_max = 33\n",
+            "hardware.toml:2: fd_store_max: 33 descriptors, at most 32 can be kept",
         ),
         ("exec = [\"/sbin/x\"]\nsafe_state = []\n", "hardware.toml:2: safe_state: needs a program"),
         (

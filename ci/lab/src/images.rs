@@ -16,6 +16,8 @@ use adit_image::{
 use adit_slots::boot_state::COPY_BYTES;
 use anyhow::{Context, bail};
 
+use crate::machine::Machine;
+
 pub const BOARD: &str = "qemu-aarch64";
 const INIT: &str = "/sbin/adit-init";
 
@@ -36,6 +38,8 @@ pub struct Difference<'a> {
     pub version: &'a str,
     /// A program that takes adit-init's place.
     pub init: Option<&'a Path>,
+    /// Another machine profile than the board's own, named on the signed command line.
+    pub machine: Option<&'a str>,
 }
 
 impl Images {
@@ -71,7 +75,20 @@ impl Images {
             built: self.built,
         };
         let key = &self.parts.key;
-        build_slot(&self.board, &self.parts, release, difference.init, key, &self.folder.join(name))
+        let mut board = self.board.clone();
+        if let Some(machine) = difference.machine {
+            machine.clone_into(&mut board.machine);
+        }
+        build_slot(&board, &self.parts, release, difference.init, key, &self.folder.join(name))
+    }
+
+    /// The slot for a unit that drives `machine`: the same but for the profile that its command line names.
+    pub fn slot_for(&self, machine: &Machine) -> Result<Arc<SlotFiles>> {
+        if machine.profile == self.board.machine {
+            return Ok(self.slot.clone());
+        }
+        let difference = Difference { machine: Some(machine.profile), ..Difference::default() };
+        Ok(Arc::new(self.other_slot(&format!("slot-{}", machine.profile), &difference)?))
     }
 
     /// The same slot signed by another key than the one that the firmware knows.

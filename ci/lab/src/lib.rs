@@ -9,6 +9,7 @@ pub mod buses;
 pub mod console;
 pub mod display;
 pub mod images;
+pub mod machine;
 pub mod native;
 pub mod outcome;
 pub mod prepare;

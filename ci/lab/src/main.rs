@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use adit_lab::{bench, outcome::Goal, prepare, run};
+use adit_lab::{bench, machine::Machine, outcome::Goal, prepare, run};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -32,6 +32,9 @@ enum Command {
         /// Without a pool: the unit mines at the Bitcoin node
         #[arg(long, conflicts_with = "no_node")]
         solo: bool,
+        /// What the unit drives: qemu-bitaxe, qemu-s19j-pro or qemu-s21
+        #[arg(long, value_name = "PROFILE", default_value = "qemu-bitaxe", value_parser = Machine::by_profile)]
+        machine: Machine,
         /// Keep disk, console log and control sockets in this folder
         #[arg(long, value_name = "FOLDER")]
         keep: Option<PathBuf>,
@@ -49,9 +52,9 @@ enum Command {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { until, timeout, no_node, solo, keep } => {
+        Command::Run { until, timeout, no_node, solo, machine, keep } => {
             let timeout = timeout.map(Duration::from_secs);
-            run::run(run::Options { until, timeout, no_node, solo, folder: keep }).await
+            run::run(run::Options { until, timeout, no_node, solo, machine, folder: keep }).await
         }
         Command::Prepare => prepare::everything(),
         Command::Bench { what } => bench::run(what).await,

@@ -13,6 +13,7 @@ use crate::{
     console::Event,
     display::{Display, Numbers},
     images::{BOARD, Images},
+    machine::Machine,
     outcome::{Goal, Outcome},
     site::{Backend, Effort, Rig, RigInputs},
 };
@@ -29,6 +30,8 @@ pub struct Options {
     pub no_node: bool,
     /// The unit mines at the node, not at the pool: each block that the node has beyond its first is the unit's.
     pub solo: bool,
+    /// What the unit drives.
+    pub machine: Machine,
     /// Kept files (disk, console log, control sockets); a temporary folder otherwise.
     pub folder: Option<PathBuf>,
 }
@@ -43,6 +46,7 @@ pub async fn run(options: Options) -> Result<()> {
     }
     let folder = crate::prepare::out()?;
     let images = Images::prepare(&folder, &[], &[])?;
+    let slot = images.slot_for(&options.machine)?;
     let chroot = if options.no_node { None } else { Some(crate::prepare::node()?) };
 
     // From here on a signal ends the run in order; while images are built it ends this program and its tools at once.
@@ -52,8 +56,8 @@ pub async fn run(options: Options) -> Result<()> {
     std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
     let mut outcome = Outcome {
         board: BOARD.into(),
-        image_bytes: images.slot.bytes(),
-        root_bytes: images.slot.manifest.root.partition_bytes(),
+        image_bytes: slot.bytes(),
+        root_bytes: slot.manifest.root.partition_bytes(),
         ..Outcome::default()
     };
     let mut display = Display::new();
@@ -106,12 +110,14 @@ async fn boot_and_watch(
     let disk = work.join("disk.img");
     let config = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
     let config = config.context("mining without a pool needs a node")?;
-    images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
+    let slot = images.slot_for(&options.machine)?;
+    images.disk(&disk, [&slot, &slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
     let mut rig = Rig::start(&RigInputs {
         images,
         disk: &disk,
         folder: work,
         extra: &[],
+        machine: &options.machine,
         buses: &Buses::default(),
         hurry_bits: 0,
     })?;

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use adit_image::qemu::{self, FarEnd, QemuFiles};
+use adit_image::qemu::{self, QemuFiles};
 use adit_pool::{Difficulty, Node, Pool, RPC_ACCOUNT};
-use adit_simulator::{Endpoint, Simulator};
 use anyhow::{Context, Result, bail};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -19,6 +18,7 @@ use crate::{
     buses::{Buses, Ports},
     console::Event,
     images::{Images, copy_sparse},
+    machine::Machine,
     qemu::Unit,
 };
 
@@ -125,7 +125,9 @@ pub struct RigInputs<'a> {
     pub folder: &'a Path,
     /// Further arguments for QEMU.
     pub extra: &'a [String],
-    /// Buses that the unit has beside its serial ports.
+    /// What the unit's profile is for.
+    pub machine: &'a Machine,
+    /// Buses that the unit has beside its serial ports and the machine's own.
     pub buses: &'a Buses,
     /// The simulated chip searches 2^this times as fast as otherwise, as far as this computer can: 2^3 is what AVX-512 does on one core.
     pub hurry_bits: u32,
@@ -134,12 +136,8 @@ pub struct RigInputs<'a> {
 impl Rig {
     pub fn start(inputs: &RigInputs<'_>) -> Result<Self> {
         let at = |name: &str| inputs.folder.join(name);
-        let (chain, board, agent) = (at("chain.sock"), at("board.sock"), at("agent.sock"));
-        let mut machine =
-            adit_simulator::Config::bitaxe(Endpoint::Unix(chain.clone()), Endpoint::Unix(board.clone()));
-        machine.control = Some(at("machine.sock"));
-        machine.slowdown_bits = machine.slowdown_bits.saturating_sub(inputs.hurry_bits);
-        let simulator = Simulator::start(&machine).context("simulated machine")?;
+        let agent = at("agent.sock");
+        let simulator = inputs.machine.start(inputs.folder, inputs.hurry_bits)?;
 
         let images = inputs.images;
         let qemu = images.board.qemu.as_ref().context("this board is not emulated")?;
@@ -153,15 +151,13 @@ impl Rig {
             http: page.port(),
         };
         let mut arguments = qemu::arguments(&images.board, qemu, &files)?;
-        // The unit's four serial ports: chips, board controller, fault-injection agent, nothing.
-        let far_ends =
-            [FarEnd::Client(&chain), FarEnd::Client(&board), FarEnd::Server(&agent), FarEnd::Nothing];
-        for (number, far_end) in (1..).zip(far_ends) {
-            arguments.extend(qemu::serial_port(number, far_end)?);
+        let far_ends = inputs.machine.serial_ports(inputs.folder, &agent);
+        for (number, far_end) in (1..).zip(&far_ends) {
+            arguments.extend(qemu::serial_port(number, far_end.as_far_end())?);
         }
         let monitor = at("monitor.sock");
         arguments.extend(["-qmp".to_owned(), qemu::monitor(&monitor)?]);
-        let ports = Ports::listen(inputs.buses, inputs.folder)?;
+        let ports = Ports::listen(&inputs.machine.buses(&simulator, inputs.buses), inputs.folder)?;
         arguments.extend(ports.arguments(&images.board, qemu)?);
         arguments.extend_from_slice(inputs.extra);
         let unit = Unit::start(&qemu.binary, &arguments, inputs.folder)?;

@@ -40,7 +40,7 @@ pub enum Fault {
     StuckAddress(Option<u32>),
     /// The rail stays at zero.
     RailStuckOff(bool),
-    /// The rail's regulator or switch cannot be switched off any more.
+    /// The rail stays where it is, whoever switches it off.
     RailStuckOn(bool),
     /// The rail is so many millivolts lower than what was asked for.
     RailDrop(f64),
@@ -62,6 +62,8 @@ pub enum Fault {
     SensorAbsurd { sensor: usize, celsius: Option<f64> },
     /// The part that has this sensor answers nobody.
     SensorLost { sensor: usize, on: bool },
+    /// The mains supply's output stays on, whatever its line says.
+    PsuStuckOn(bool),
     /// The mains supply answers F5 to everything.
     PsuNak(bool),
     /// The mains supply answers, but nothing feeds its watchdog.
@@ -70,6 +72,8 @@ pub enum Fault {
     RailHeartbeatIgnored(bool),
     /// The board's dsPIC has lost its program: it says 86 to everything.
     RailControllerBlank(bool),
+    /// A person's finger is on every button of the machine.
+    ButtonPressed(bool),
 }
 
 /// Most garbage bytes that one fault may send.
@@ -112,7 +116,7 @@ pub enum FaultError {
     NoSupply,
 }
 
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 32] = [
     "fan-stopped",
     "fan-slow",
     "tach-silent",
@@ -139,10 +143,12 @@ const NAMES: [&str; 30] = [
     "sensor-frozen",
     "sensor-absurd",
     "sensor-lost",
+    "psu-stuck-on",
     "psu-nak",
     "psu-heartbeat-ignored",
     "rail-heartbeat-ignored",
     "rail-controller-blank",
+    "button-pressed",
 ];
 
 impl Fault {
@@ -198,10 +204,12 @@ impl Fault {
             "sensor-frozen" => Self::SensorFrozen { sensor: sensor()?, on },
             "sensor-absurd" => Self::SensorAbsurd { sensor: sensor()?, celsius: maybe()? },
             "sensor-lost" => Self::SensorLost { sensor: sensor()?, on },
+            "psu-stuck-on" => Self::PsuStuckOn(on),
             "psu-nak" => Self::PsuNak(on),
             "psu-heartbeat-ignored" => Self::PsuHeartbeatIgnored(on),
             "rail-heartbeat-ignored" => Self::RailHeartbeatIgnored(on),
             "rail-controller-blank" => Self::RailControllerBlank(on),
+            "button-pressed" => Self::ButtonPressed(on),
             _ => match count()? {
                 count if count > MOST_GARBAGE => return Err(FaultError::TooMuchGarbage(count)),
                 count => Self::GarbageBytes(count),
@@ -238,10 +246,12 @@ impl Fault {
             Self::SensorFrozen { on, .. } => ("sensor-frozen", on),
             Self::SensorAbsurd { celsius, .. } => ("sensor-absurd", celsius.is_some()),
             Self::SensorLost { on, .. } => ("sensor-lost", on),
+            Self::PsuStuckOn(on) => ("psu-stuck-on", on),
             Self::PsuNak(on) => ("psu-nak", on),
             Self::PsuHeartbeatIgnored(on) => ("psu-heartbeat-ignored", on),
             Self::RailHeartbeatIgnored(on) => ("rail-heartbeat-ignored", on),
             Self::RailControllerBlank(on) => ("rail-controller-blank", on),
+            Self::ButtonPressed(on) => ("button-pressed", on),
         }
     }
 }

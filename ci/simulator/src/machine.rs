@@ -223,7 +223,8 @@ impl Machine {
     }
 
     fn supply(&mut self, seconds: f64) {
-        let target = if self.psu_enabled { self.psu_commanded_volts() } else { 0.0 };
+        let stuck = self.faults.psu_stuck_on && self.psu_on();
+        let target = if self.psu_enabled || stuck { self.psu_commanded_volts() } else { 0.0 };
         let watts = self.board_watts();
         let (Some(output), Some(supply)) = (&mut self.psu, self.model.supply) else { return };
         let amperes = if output.volts < 1.0 { 0.0 } else { watts / output.volts };

@@ -277,7 +277,9 @@ impl World {
             Fault::DeadChip(Some(chip)) | Fault::DeafChip(Some(chip)) | Fault::StuckAddress(Some(chip)) => {
                 there("chip", chip as usize, self.circuits[board].chain.len())
             }
-            Fault::PsuNak(_) | Fault::PsuHeartbeatIgnored(_) if !self.machine.has_apw() => {
+            Fault::PsuStuckOn(_) | Fault::PsuNak(_) | Fault::PsuHeartbeatIgnored(_)
+                if !self.machine.has_apw() =>
+            {
                 Err(FaultError::NoSupply)
             }
             _ => Ok(()),

@@ -38,8 +38,31 @@ fn a_fault_of_one_board_leaves_the_others_alone() {
     whole.handle.fault_on(0, Fault::Unplugged(true)).unwrap();
     assert!(!gpio.get(plug).unwrap() && bus.transfer(0x50, &[0], 2).is_err());
     assert!(bus.transfer(0x51, &[0], 2).is_ok(), "another board's EEPROM");
+    let button = gpio.find("button-ip").unwrap();
+    assert!(gpio.get(button).unwrap());
+    whole.handle.fault(Fault::ButtonPressed(true));
+    assert!(!gpio.get(button).unwrap(), "pressed is low");
     let missing = FaultError::NotThere { what: "board", number: 3, there: 3 };
     assert_eq!(whole.handle.fault_on(3, Fault::ChainSilent(true)), Err(missing));
+}
+
+#[test]
+fn what_is_stuck_on_stays_on_until_the_fault_ends() {
+    let whole = Whole::new(&S19J_PRO);
+    whole.ask_psu(SET_13_5, 0);
+    whole.line("psu-enable", false);
+    let on = |state: &adit_simulator::State| state.psu.as_ref().is_some_and(|psu| psu.volts > 13.0);
+    whole.until("on", on);
+    whole.handle.fault(Fault::PsuStuckOn(true));
+    whole.line("psu-enable", true);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(on(&whole.handle.state()));
+    whole.handle.fault_on(1, Fault::RailStuckOn(true)).unwrap();
+    whole.handle.fault(Fault::PsuStuckOn(false));
+    let state = whole.until("off", |state| !state.psu.as_ref().unwrap().on && !state.boards[0].rail.on);
+    assert!(state.boards[1].rail.on && !state.boards[2].rail.on);
+    whole.handle.fault_on(1, Fault::RailStuckOn(false)).unwrap();
+    whole.until("board 1 off", |state| !state.boards[1].rail.on);
 }
 
 #[test]

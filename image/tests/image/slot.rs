@@ -119,6 +119,32 @@ fn a_link_in_an_overlay_is_refused() {
 }
 
 #[test]
+fn a_machine_profile_that_the_driver_would_refuse_makes_no_image() {
+    let here = folder("profile");
+    let good = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
+    let place = "etc/adit/machines/qemu-bitaxe.toml";
+    build_slot(&here, "1.0.0", Some((place, good.as_bytes()))).unwrap();
+    let table = [
+        (
+            "chip = \"BM1370\"",
+            "chip = \"BM9999\"",
+            "board.0.chain.chip: \"BM9999\" is not a known chip; known: ",
+        ),
+        ("max_chip_celsius = ", "max_chip_celsius = 9", "temperature.max_chip_celsius: 9"),
+        ("min_rpm = ", "min_rmp = ", "unknown field `min_rmp`, expected one of "),
+    ];
+    for (right, wrong, complaint) in table {
+        assert!(good.contains(right), "{right}");
+        let text = good.replacen(right, wrong, 1);
+        let line = 1 + text[..text.find(wrong).unwrap()].matches('\n').count();
+        let error = build_slot(&here, "1.0.0", Some((place, text.as_bytes()))).unwrap_err().to_string();
+        assert!(error.contains(&format!("{place}:{line}: {complaint}")), "{error}");
+    }
+    // What is no profile is none of the driver's business.
+    build_slot(&folder("no-profile"), "1.0.0", Some(("etc/adit/machines/notes.txt", b"="))).unwrap();
+}
+
+#[test]
 fn what_does_not_fit_its_place_is_refused_with_both_sizes() {
     let small = altered_board("compressed_bytes_max = 5_242_880", "compressed_bytes_max = 1000").unwrap();
     let here = folder("large");

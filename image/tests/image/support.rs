@@ -54,7 +54,9 @@ pub(crate) fn build_slot(folder: &Path, version: &str, file: Option<(&str, &[u8]
     fs::write(&kernel, noise(100_000)).unwrap();
     fs::write(&init, [executable(AARCH64), noise(200_000)].concat()).unwrap();
     if let Some((name, content)) = file {
-        fs::write(overlay.join(name), content).unwrap();
+        let place = overlay.join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, content).unwrap();
     }
     build(folder, version, &[Program { destination: "/sbin/adit-init".into(), file: init }], &kernel)
 }

@@ -135,6 +135,11 @@ pub enum Effect {
         took: Duration,
         result: Result<(), String>,
     },
+    /// A service that is never started again has no more use for the descriptors that it left: close them. Not asked for where there is a safe
+    /// state: lines must hold what it has set for as long as the kernel runs.
+    Release {
+        service: ServiceId,
+    },
     /// A process that SIGKILL does not end: it hangs in the kernel.
     Stuck {
         service: ServiceId,

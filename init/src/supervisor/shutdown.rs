@@ -1,7 +1,7 @@
 //! The way down: dependants first, everything with a limit, safe before the end.
 
 use super::state::{Next, State};
-use super::{Effect, Ending, HANGS, Phase, Shown, Supervisor};
+use super::{Effect, Ending, HANGS, Phase, Supervisor};
 
 impl Supervisor {
     pub(super) fn go_down(&mut self, ending: Ending) {
@@ -20,8 +20,7 @@ impl Supervisor {
             }
             match &self.entries[index].state {
                 State::Waiting | State::BackingOff { .. } | State::Finished => {
-                    self.entries[index].state = State::Stopped;
-                    self.show(index, Shown::Stopped, None, None);
+                    self.stopped(index);
                     return true;
                 }
                 State::Starting { .. } | State::Ready { .. } => self.stop(index, None),

@@ -3,6 +3,7 @@
 
 const EVERY_MS = 2000;
 const PATIENCE_MS = 6000;
+const CHIPS_EVERY_MS = 10000;
 const SOURCES = { dhcp: "DHCP", static: "configuration" };
 const STATES = { hashing: "Hashing", not_hashing: "Not hashing", unknown: "Not known" };
 const byId = (id) => document.getElementById(id);
@@ -73,6 +74,54 @@ function chains(list) {
   byId("chains").replaceChildren(...rows);
 }
 
+// Chips of one chain find equally many, but for chance: it spreads n nonces by about their square root. What lies within four times that is nobody's fault.
+function verdicts(chips) {
+  const found = chips.filter((chip) => chip.found);
+  const mean = found.reduce((sum, chip) => sum + chip.nonces, 0) / Math.max(found.length, 1);
+  return chips.map((chip) => {
+    if (!chip.found) return "missing";
+    if (mean < 16) return "";
+    const behind = mean - chip.nonces > 4 * Math.sqrt(mean);
+    return behind && chip.nonces < 0.5 * mean ? "bad" : behind && chip.nonces < 0.8 * mean ? "weak" : "good";
+  });
+}
+
+function strip(chain) {
+  const states = verdicts(chain.chips);
+  const row = Object.assign(document.createElement("div"), { className: "strip" });
+  row.setAttribute("aria-hidden", "true");
+  row.append(...chain.chips.map((chip, place) => {
+    const facts = [`chip ${chip.place}`, chip.found ? `${count(chip.nonces)} nonces` : "does not answer"];
+    if (chip.die_celsius !== null) facts.push(celsius(chip.die_celsius));
+    if (chip.hashes_wrong) facts.push(`${scaled(chip.hashes_wrong, "")} wrong hashes`);
+    return Object.assign(document.createElement("i"), { className: states[place], title: facts.join(", ") });
+  }));
+  const named = (state, text) => {
+    const chips = chain.chips.filter((_, place) => states[place] === state).map((chip) => chip.place);
+    const more = chips.length > 8 ? ` and ${chips.length - 8} more` : "";
+    return chips.length > 0 ? `; ${text}: ${chips.slice(0, 8).join(", ")}${more}` : "";
+  };
+  const dies = chain.chips.map((chip) => chip.die_celsius).filter((die) => die !== null);
+  const range = dies.length > 1 ? `; dies ${Math.min(...dies).toFixed(0)} to ${Math.max(...dies).toFixed(0)} °C` : "";
+  const text = `Chain ${chain.chain}: ${chain.chips.length} ${chain.chip}${range}${named("missing", "no answer")}${named("bad", "less than half")}${named("weak", "weak")}`;
+  return [row, Object.assign(document.createElement("p"), { textContent: text })];
+}
+
+// A single chip has no neighbours to be compared with; where none answers the chain is off, and says so elsewhere.
+function strips(list) {
+  const chains = (list ?? []).filter((chain) => chain.chips.length > 1 && chain.chips.some((chip) => chip.found));
+  byId("strips").hidden = chains.length === 0;
+  byId("chips").replaceChildren(...chains.flatMap(strip));
+}
+
+let chipsAsked = 0;
+async function askChips() {
+  if (Date.now() - chipsAsked < CHIPS_EVERY_MS) return;
+  chipsAsked = Date.now();
+  const answer = await fetch("/api/v1/chips", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (answer.ok) strips((await answer.json()).chains);
+}
+
 // Of the boards that measure it.
 function watts(boards) {
   const known = boards.map((board) => board.watts).filter((watts) => watts !== null);
@@ -101,6 +150,7 @@ function render(status) {
 
   show("machine", hardware?.machine ?? "");
   byId("simulated").hidden = !hardware?.simulated;
+  byId("untested").hidden = !hardware?.untested;
   show("stage", known(hardware?.stage, (stage) => stage));
   show("rail", known(hardware?.rail_volts, (volts) => `${volts.toFixed(2)} V`));
   show("fans", known((hardware?.fans ?? []).map((fan) => `${fan.speed_rpm} rpm`).join(", "), (fans) => fans));
@@ -128,6 +178,7 @@ async function ask() {
     const answer = await fetch("/api/v1/status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(`answer ${answer.status}`);
     render(await answer.json());
+    askChips().catch(() => {});
   } catch {
     document.body.classList.add("outdated");
     document.title = "No answer · Adit";

@@ -11,7 +11,7 @@ use std::{
 
 use adit_bus::{
     door,
-    hardware::{self, HardwareStatus, HardwareStatusDoorProxy},
+    hardware::{self, ChainStatus, ChipStatus, HardwareStatus, HardwareStatusDoorProxy},
     miner::{self, MinerStatus, MinerStatusDoorProxy},
     network::{self, NetworkStatus, NetworkStatusDoorProxy},
 };
@@ -26,6 +26,19 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Doors are on this machine and answer in a millisecond; a page shall not wait longer than this to say that one hangs.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Chains of a machine whose chips are asked for: a profile names at most 8.
+const MOST_CHAINS: usize = 8;
+
+/// A chain and its chips, nearest to the control board first.
+#[derive(Debug, Clone)]
+pub struct ChainChips {
+    pub chain: ChainStatus,
+    pub chips: Vec<ChipStatus>,
+}
+
+/// Of the whole machine; in place of an answer, why there is none.
+pub type Chips = Result<Vec<ChainChips>, String>;
 
 /// What the services said at one time; in place of an answer, why there is none.
 #[derive(Debug, Clone)]
@@ -47,6 +60,7 @@ struct Inner {
     miner: Door,
     network: Door,
     last: Option<(Instant, Arc<Reading>)>,
+    last_chips: Option<(Instant, Arc<Chips>)>,
 }
 
 impl Doors {
@@ -59,6 +73,7 @@ impl Doors {
                 miner: door(miner::STATUS_DOOR),
                 network: door(network::STATUS_DOOR),
                 last: None,
+                last_chips: None,
             }),
         }
     }
@@ -71,15 +86,28 @@ impl Doors {
         {
             return Arc::clone(reading);
         }
-        let Inner { hardware, miner, network, last } = &mut *inner;
+        let Inner { hardware, miner, network, last, .. } = &mut *inner;
         let (hardware, miner, network) = tokio::join!(hardware.ask(), miner.ask(), network.ask());
         let reading = Arc::new(Reading { hardware, miner, network });
         *last = Some((Instant::now(), Arc::clone(&reading)));
         reading
     }
+
+    /// Every chip as adit-hardware knows it, likewise.
+    pub async fn chips(&self) -> Arc<Chips> {
+        let mut inner = self.inner.lock().await;
+        if let Some((at, chips)) = &inner.last_chips
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(chips);
+        }
+        let chips = Arc::new(inner.hardware.ask::<Vec<ChainChips>>().await);
+        inner.last_chips = Some((Instant::now(), Arc::clone(&chips)));
+        chips
+    }
 }
 
-/// What a door's `Read` gives.
+/// What a door gives.
 trait Answer: Sized + Send {
     fn read(connection: &Connection) -> impl Future<Output = zbus::Result<Self>> + Send;
 }
@@ -87,6 +115,18 @@ trait Answer: Sized + Send {
 impl Answer for HardwareStatus {
     async fn read(connection: &Connection) -> zbus::Result<Self> {
         HardwareStatusDoorProxy::new(connection).await?.read().await
+    }
+}
+
+impl Answer for Vec<ChainChips> {
+    async fn read(connection: &Connection) -> zbus::Result<Self> {
+        let door = HardwareStatusDoorProxy::new(connection).await?;
+        let mut all = Self::new();
+        for chain in door.read().await?.chains.into_iter().take(MOST_CHAINS) {
+            let chips = door.chips(chain.chain).await?;
+            all.push(ChainChips { chain, chips });
+        }
+        Ok(all)
     }
 }
 

@@ -1,12 +1,13 @@
 //! adit-gateway: what a unit shows to whoever asks over HTTP.
 //!
-//! In: requests of strangers on one port, and the answers of the status doors. Out: the status page, `/api/v1/status` and `/metrics` (contract: `docs/api.md`).
+//! In: requests of strangers on one port, and the answers of the status doors. Out: the status page, `/api/v1/status`, `/api/v1/chips` and `/metrics` (contract: `docs/api.md`).
 //! It only reads. It may die at any time: a unit mines without it. A service whose door does not answer is something to show, never a reason to fall silent.
 //!
 //! Never: a control door, a device, a key, the configuration file; anything kept on behalf of a client beyond its connection.
 //!
-//! [`status`] and [`metrics`] are pure: readings in, text out. [`doors`] asks the services, [`routes`] answers requests, [`server`] keeps strangers within limits.
+//! [`status`], [`chips`] and [`metrics`] are pure: readings in, text out. [`doors`] asks the services, [`routes`] answers requests, [`server`] keeps strangers within limits.
 
+pub mod chips;
 pub mod doors;
 pub mod identity;
 pub mod metrics;

@@ -6,6 +6,7 @@ pub use format::Dialect;
 use format::{Family, Page, Sample, labelled, plain};
 
 use crate::{
+    chips::{Chip, Machine},
     server::Connections,
     status::{Board, Chain, Hardware, Miner, State, Status},
 };
@@ -15,7 +16,7 @@ const MINER_STATES: [&str; 4] = ["unclaimed", "connecting", "waiting", "hashing"
 const HARDWARE_STAGES: [&str; 7] = ["off", "fans", "power", "enumerate", "ramp", "hashing", "fault"];
 
 /// All that this unit says of itself. What is not known is left out.
-pub fn text(dialect: Dialect, status: &Status, connections: Connections) -> String {
+pub fn text(dialect: Dialect, status: &Status, chips: Option<&Machine>, connections: Connections) -> String {
     let mut page = Page::new(dialect);
     add_unit(&mut page, status);
     if let Some(miner) = &status.miner {
@@ -23,6 +24,9 @@ pub fn text(dialect: Dialect, status: &Status, connections: Connections) -> Stri
     }
     if let Some(hardware) = &status.hardware {
         add_hardware(&mut page, hardware);
+    }
+    if let Some(chips) = chips {
+        add_chips(&mut page, chips);
     }
     page.add(
         Family::counter("adit_gateway_connections", "Connections by what became of them"),
@@ -150,6 +154,36 @@ fn add_hardware(page: &mut Page, hardware: &Hardware) {
     for (family, value) in chain_families() {
         let values = hardware.chains.iter().filter_map(|chain| Some((chain, value(chain)?)));
         let samples = values.map(|(chain, value)| labelled("chain", &chain.chain.to_string(), value));
+        page.add(family, samples);
+    }
+}
+
+type OfChip = fn(&Chip) -> Option<f64>;
+
+fn add_chips(page: &mut Page, machine: &Machine) {
+    let families: [(Family, OfChip); 3] = [
+        (Family::counter("adit_chip_nonces", "Nonces that came back from this chip"), |chip| {
+            Some(chip.nonces as f64)
+        }),
+        (Family::counter("adit_chip_errors", "Hashes that this chip found wrong itself"), |chip| {
+            chip.hashes_wrong
+        }),
+        (
+            Family::gauge(
+                "adit_chip_die_temperature_celsius",
+                "celsius",
+                "Temperature by the chip's own thermometer",
+            ),
+            |chip| chip.die_celsius,
+        ),
+    ];
+    for (family, value) in families {
+        let chains = machine.chains.iter().flatten();
+        let chips = chains.flat_map(|chain| chain.chips.iter().map(move |chip| (chain.chain, chip)));
+        let samples = chips.filter_map(|(chain, chip)| {
+            let labels = vec![("chain", chain.to_string()), ("chip", chip.place.to_string())];
+            Some(Sample { labels, value: value(chip)? })
+        });
         page.add(family, samples);
     }
 }

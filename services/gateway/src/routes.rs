@@ -20,6 +20,7 @@ use axum::{
 use serde::Serialize;
 
 use crate::{
+    chips,
     doors::Doors,
     identity::Identity,
     metrics::{self, Dialect},
@@ -68,6 +69,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/page.js", file("text/javascript; charset=utf-8", include_str!("../page/page.js")))
         .route("/icon.svg", file("image/svg+xml", include_str!("../page/icon.svg")))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/chips", get(chips))
         .route("/metrics", get(metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -80,10 +82,20 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Response {
     json(StatusCode::OK, &gateway.status().await)
 }
 
+async fn chips(State(gateway): State<Arc<Gateway>>) -> Response {
+    json(StatusCode::OK, &chips::Machine::new(&*gateway.doors.chips().await))
+}
+
 async fn metrics(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
     let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let dialect = Dialect::preferred(&accept.collect::<Vec<_>>().join(","));
-    let text = metrics::text(dialect, &gateway.status().await, gateway.counters.now());
+    let status = gateway.status().await;
+    // Who hangs is not waited for twice.
+    let chips = match status.hardware {
+        Some(_) => Some(chips::Machine::new(&*gateway.doors.chips().await)),
+        None => None,
+    };
+    let text = metrics::text(dialect, &status, chips.as_ref(), gateway.counters.now());
     let headers = [(CONTENT_TYPE, dialect.content_type()), (CACHE_CONTROL, "no-store"), (VARY, "accept")];
     (headers, text).into_response()
 }
@@ -96,7 +108,7 @@ struct Problem {
 }
 
 async fn not_found() -> Response {
-    let message = "served here: /, /api/v1/status, /metrics";
+    let message = "served here: /, /api/v1/status, /api/v1/chips, /metrics";
     json(StatusCode::NOT_FOUND, &Problem { error: "not_found", message })
 }
 

@@ -71,6 +71,7 @@ pub struct Miner {
 pub struct Hardware {
     pub machine: String,
     pub simulated: bool,
+    pub untested: bool,
     pub stage: String,
     pub fault: String,
     pub rail_volts: Option<f64>,
@@ -226,6 +227,7 @@ impl Hardware {
         Self {
             machine: clipped(&status.machine),
             simulated: status.simulated,
+            untested: status.untested,
             stage: clipped(&status.stage),
             fault: clipped(&status.fault),
             rail_volts: measured(status.rail_volts),
@@ -320,21 +322,21 @@ impl Network {
 }
 
 /// Chips count in units of 2^32; more of them than a `u64` has room for as single hashes are found within a year.
-fn hashes(units: u64) -> f64 {
+pub(crate) fn hashes(units: u64) -> f64 {
     units as f64 * 2f64.powi(32)
 }
 
 /// 0 stands for "chips do not say", or have not yet.
-fn counted(units: u64) -> Option<f64> {
+pub(crate) fn counted(units: u64) -> Option<f64> {
     (units > 0).then(|| hashes(units))
 }
 
 /// NaN stands for "not measured" on the doors; JSON has no NaN.
-fn measured(value: f64) -> Option<f64> {
+pub(crate) fn measured(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-fn clipped(text: &str) -> String {
+pub(crate) fn clipped(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -46,6 +46,7 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
             "hardware": {
                 "machine": "qemu-bitaxe",
                 "simulated": true,
+                "untested": false,
                 "stage": "hashing",
                 "fault": "",
                 "rail_volts": 1.15,
@@ -92,6 +93,45 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
         })
     );
     site.stop().await;
+}
+
+#[tokio::test]
+async fn every_chip_of_every_chain_is_told_and_no_more_than_a_machine_can_have() {
+    let site = Site::start();
+    let (mut hardware, miner) = hashing();
+    hardware.chains[0].chips_expected = 2;
+    let none =
+        ChainStatus { chip_hashes: 0, chip_errors: 0, die_celsius: f64::NAN, ..hardware.chains[0].clone() };
+    hardware.chains.extend((1..12).map(|chain| ChainStatus { chain, chips_expected: 1000, ..none.clone() }));
+    let _services =
+        (Service::hardware(site.doors.path(), hardware), Service::miner(site.doors.path(), miner));
+    let answer = site.get("/api/v1/chips").await;
+    assert_eq!((answer.code, answer.field("content-type")), (200, Some("application/json")));
+    let chips: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!((&chips["api_version"], &chips["problems"]), (&json!(1), &json!([])));
+    assert_eq!(
+        chips["chains"][0],
+        json!({"chain": 0, "chip": "BM1370", "chips": [
+            {"place": 0, "address": 0, "found": true, "nonces": 99, "hashes_wrong": 8_589_934_592.0, "die_celsius": 68.5},
+            {"place": 1, "address": 2, "found": false, "nonces": 99, "hashes_wrong": 8_589_934_592.0, "die_celsius": 68.5},
+        ]})
+    );
+    let chains = chips["chains"].as_array().unwrap();
+    assert_eq!((chains.len(), chains[7]["chips"].as_array().unwrap().len()), (8, 128));
+    assert_eq!(
+        [&chains[1]["chips"][0]["hashes_wrong"], &chains[1]["chips"][0]["die_celsius"]],
+        [&Value::Null; 2]
+    );
+    let metrics = site.get("/metrics").await.body;
+    assert!(metrics.contains("adit_chip_nonces_total{chain=\"7\",chip=\"127\"} 99\n"), "{metrics}");
+    assert_eq!(metrics.matches("\nadit_chip_nonces_total").count(), 2 + 7 * 128);
+    assert_eq!(metrics.matches("\nadit_chip_errors_total").count(), 2, "the others do not count");
+
+    let site = Site::start();
+    let chips: Value = serde_json::from_str(&site.get("/api/v1/chips").await.body).unwrap();
+    assert_eq!(chips["chains"], Value::Null);
+    assert!(chips["problems"][0].as_str().unwrap().starts_with("adit-hardware does not answer: "), "{chips}");
+    assert!(!site.get("/metrics").await.body.contains("adit_chip_"));
 }
 
 type Change = fn(&mut HardwareStatus, &mut MinerStatus);

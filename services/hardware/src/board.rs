@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use adit_peripherals::Duty;
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::{
     bus::{Bus, Buses, Input, Output},
-    parts::{BoardError, Fan, Identity, Rail, Sensor},
+    parts::{BoardError, Claimed, Fan, Identity, Rail, Sensor},
     power::{Fault, Sample},
     profile::{BoardProfile, Place, Profile},
 };
 
 /// Fans are looked at this often while they come up.
 const LOOK: Duration = Duration::from_millis(10);
+/// A controller that waits for our heartbeat is looked after this often while chips settle.
+const BEAT: Duration = Duration::from_millis(100);
 /// Looks in a row at which a fan must turn before it counts as turning.
 const FAN_LOOKS: u32 = 2;
 
@@ -161,11 +164,16 @@ impl Board {
         state.reset_held = state.note("reset", held.map_err(BoardError::from)).is_some();
     }
 
-    /// Identities of the board, its fan controllers, sensors and regulator, and the regulator's limits. The rail stays off.
-    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
-        if let Some(identity) = &mut self.identity {
-            identity.check().await?;
+    /// What the board says that it is; `None` where nobody asks. Errors: it does not say.
+    pub(crate) async fn identify(&mut self) -> Result<Option<Claimed>, BoardError> {
+        match &mut self.identity {
+            Some(identity) => identity.read().await.map(Some),
+            None => Ok(None),
         }
+    }
+
+    /// Identities of its fan controllers, sensors and regulator, and the regulator's limits. The rail stays off.
+    pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
         for fan in &mut self.fans {
             fan.prepare().await?;
             fan.drive(Duty::FULL).await?;
@@ -203,7 +211,11 @@ impl Board {
             rail.wait_for_rise().await?;
         }
         self.reset.set(false).await?;
-        sleep(self.reset_settle).await;
+        let settled = Instant::now() + self.reset_settle;
+        while Instant::now() < settled {
+            self.keep_alive().await?;
+            sleep(BEAT.min(settled.saturating_duration_since(Instant::now()))).await;
+        }
         Ok(())
     }
 
@@ -247,7 +259,8 @@ impl Board {
             }
             sensors.push(unless_silent(self.sensors[index].celsius().await)?.flatten());
         }
-        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, sensors })
+        let fan_percent = self.fans.iter().map(Fan::percent).collect();
+        Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors, die: None })
     }
 
     /// Nothing here can drive this part: the board is not to be powered.
@@ -264,6 +277,30 @@ pub(crate) async fn drive_full(fans: &mut [Fan], state: &mut SafeState) -> bool 
         all &= state.note(&fan.name, full).is_some();
     }
     all
+}
+
+/// Fans at a share of what lies between quiet and full. One that does not take it is told again at the next look, and its tachometer is believed, not its drive.
+pub(crate) async fn regulate(fans: &mut [Fan], share: f64) {
+    for fan in fans {
+        let regulated = fan.regulate(share).await;
+        let disobeys = regulated.is_err();
+        // Once, not at every look.
+        if let Err(error) = regulated
+            && !fan.disobeys
+        {
+            warn!(target: "adit_hardware", fan = %fan.name, %error, "fan not regulated; tried again at every look");
+        }
+        fan.disobeys = disobeys;
+    }
+}
+
+/// Has fans say how fast they turn, which some do not do by themselves. What does not answer shows in the looks.
+pub(crate) async fn listen(fans: &mut [Fan]) {
+    for fan in fans {
+        if let Err(error) = fan.prepare().await {
+            tracing::debug!(%error, "a fan cannot be prepared");
+        }
+    }
 }
 
 /// Waits until all fans turn. Errors with [`Fault::Fan`] when one does not in time.

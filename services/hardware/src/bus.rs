@@ -8,6 +8,7 @@ mod bitaxe_raw;
 mod error;
 mod gpio;
 mod i2c;
+mod kept;
 mod registers;
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -27,8 +28,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+pub use self::kept::Kept;
 #[cfg(test)]
 pub(crate) use self::registers::standing_in;
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
 pub(crate) use self::{
     behind::{BehindChip, Mailbox, Question},
     bitaxe_raw::ControllerError,
@@ -36,7 +39,6 @@ pub(crate) use self::{
     gpio::Tachometer,
     registers::{Registers, open as open_registers, open_alone as open_registers_alone},
 };
-use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c};
 use crate::{
     line::{At, Place},
     port::{Port, PortError},
@@ -60,6 +62,7 @@ pub(crate) enum Claim {
 #[derive(Debug, Clone)]
 pub(crate) struct Buses {
     all: Vec<(String, Bus)>,
+    kept: Lines,
     /// By chain, in the profile's order of boards; what hangs on their chips is asked through these.
     mailboxes: Rc<Vec<(ChainKey, Rc<Mailbox>)>>,
 }
@@ -111,7 +114,7 @@ pub(crate) struct Input(Output);
 impl Buses {
     /// Opens nothing yet.
     pub(crate) fn new(profile: &Profile, claim: Claim) -> Self {
-        let taken = Rc::default();
+        let (taken, kept) = (Rc::default(), Lines::default());
         let bus = |bus: &profile::Bus| {
             #[cfg(test)]
             if let Some(simulated) = simulated::attached(&bus.name) {
@@ -127,14 +130,14 @@ impl Buses {
                 })),
                 BusPart::Linux(linux) => Bus::Linux(Rc::new(LinuxBus {
                     i2c: linux.i2c.clone().map(LinuxI2c::new),
-                    gpio: linux.gpio.clone().map(Gpio::new),
+                    gpio: linux.gpio.clone().map(|chip| Gpio::new(chip, kept.clone())),
                 })),
             };
             (bus.name.clone(), handle)
         };
         let mailbox = |board: &BoardProfile| (key(&board.chain), Rc::default());
         let mailboxes = Rc::new(profile.board.iter().map(mailbox).collect());
-        Self { all: profile.bus.iter().map(bus).collect(), mailboxes }
+        Self { all: profile.bus.iter().map(bus).collect(), kept, mailboxes }
     }
 
     fn mailbox(&self, chain: &ChainProfile) -> Rc<Mailbox> {
@@ -147,17 +150,53 @@ impl Buses {
         BehindChip::new(self.mailbox(chain), chain.chip().address(place, chain.chips), place)
     }
 
+    /// Lines that an earlier run has left open, to be used in the place of new ones.
+    pub(crate) fn fill(&self, kept: Kept) {
+        self.kept.fill(kept);
+    }
+
+    fn chips(&self) -> impl Iterator<Item = &Gpio> {
+        self.all.iter().filter_map(|(_, bus)| match bus {
+            Bus::Linux(linux) => linux.gpio.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Closes kept lines that are none of this machine's outputs. Once every part has been given its own.
+    pub(crate) fn let_go_of_others(&self) {
+        let wanted: Result<Vec<_>, _> = self.chips().map(Gpio::names).collect();
+        // A chip that is not there just now: which lines are its own cannot be told.
+        if let Ok(wanted) = wanted {
+            self.kept.let_go_of_all_but(&wanted.into_iter().flatten().collect());
+        }
+    }
+
+    /// Every output that this process has requested is with adit-init; false: later.
+    pub(crate) fn leave(&self) -> bool {
+        self.chips().all(Gpio::leave)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Bus {
         let found = self.all.iter().find(|(known, _)| known == name);
         found.map(|(_, bus)| bus.clone()).expect("the bus was looked up on loading")
     }
 
     pub(crate) fn output(&self, line: &profile::Line) -> Output {
-        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
+        let output = self.line(line);
+        if let Bus::Linux(linux) = &output.bus
+            && let Some(gpio) = &linux.gpio
+        {
+            gpio.want(line.line);
+        }
+        output
     }
 
     pub(crate) fn input(&self, line: &profile::Line) -> Input {
-        Input(self.output(line))
+        Input(self.line(line))
+    }
+
+    fn line(&self, line: &profile::Line) -> Output {
+        Output { bus: self.get(&line.bus), line: line.line, active: line.active }
     }
 
     /// Where a chain's UART is just now; `None` where its USB device is not there.
@@ -197,10 +236,12 @@ impl Bus {
                 let mut open = raw.open.lock().await;
                 raw.opened(&mut open).await.map(drop)
             }
-            Self::Linux(linux) => {
-                linux.i2c.as_ref().map_or(Ok(()), LinuxI2c::open)?;
-                linux.gpio.as_ref().map_or(Ok(()), Gpio::open)
-            }
+            // Where it has lines, resets hang on them: they are to be held also when the adapter is gone.
+            Self::Linux(linux) => match (&linux.gpio, &linux.i2c) {
+                (Some(gpio), _) => gpio.open(),
+                (None, Some(i2c)) => i2c.open(),
+                (None, None) => Ok(()),
+            },
             Self::BehindChip(_) => Ok(()),
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),

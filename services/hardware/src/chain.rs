@@ -7,6 +7,7 @@ mod bring_up;
 mod clock;
 mod hashing;
 mod jobs;
+mod roll_call;
 mod rolling;
 mod telemetry;
 
@@ -45,8 +46,10 @@ pub(crate) enum ChainFault {
     Count { found: u16, expected: u16, chip: &'static str },
     #[error("a chip of model {model:04x} answered, expected {chip}")]
     Model { model: u16, chip: &'static str },
-    #[error("chips answered at addresses that they were not given")]
-    Addresses,
+    #[error("{expected} {chip} answered, none of them at {address:#04x}, the address of chip {place}")]
+    Address { place: u16, address: u8, expected: u16, chip: &'static str },
+    #[error("chip {place} (address {address:#04x}) does not answer any more; {left} of {expected} {chip} do")]
+    Lost { place: u16, address: u8, left: u16, expected: u16, chip: &'static str },
     #[error("no answer from the chips for {seconds} s")]
     Silent { seconds: u64 },
     #[error(transparent)]
@@ -178,6 +181,12 @@ impl Chain<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The place of the chip that was given this address.
+    fn place_of(&self, address: u8) -> Option<usize> {
+        let chips = self.profile.chips;
+        (0..chips).position(|place| self.chip.address(place, chips) == address)
     }
 
     /// A reply that cannot be: counted, and logged the first time.

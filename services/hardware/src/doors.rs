@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use zbus::fdo;
 
 use crate::{
+    bus::Kept,
     orders::{Orders, Refusal},
     status::Told,
 };
@@ -27,8 +28,8 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// The sockets that were passed to this process. Errors with the name of the one that was not.
-    pub fn passed() -> io::Result<Self> {
+    /// The sockets that were passed to this process, and what else was. Errors with the name of the one that was not.
+    pub fn passed() -> io::Result<(Self, Kept)> {
         let mut sockets = activation::sockets()?;
         let mut take = |name: &str| {
             let place = sockets.iter().position(|(passed, _)| passed == name).ok_or_else(|| {
@@ -37,7 +38,8 @@ impl Doors {
             })?;
             Ok::<_, io::Error>(UnixListener::from(sockets.swap_remove(place).1))
         };
-        Ok(Self { status: take(STATUS_DOOR)?, control: take(CONTROL_DOOR)? })
+        let doors = Self { status: take(STATUS_DOOR)?, control: take(CONTROL_DOOR)? };
+        Ok((doors, Kept::new(sockets)))
     }
 
     /// Answers until a listener fails. New holders' ends of the work path go to `holders`.
@@ -79,9 +81,9 @@ impl StatusDoor {
     /// chains: chain y, board y, chip s, chips_found q, chips_expected q, mhz d, target_mhz d, min_mhz d, max_mhz d, throttle_mhz d, baud u, ticket_bits y, chip_celsius d, die_celsius d;
     /// counters t since the driver's start: works_sent, nonces, crc_errors, impossible, and in units of 2^32 hashes chip_hashes, chip_errors.
     ///
-    /// sensors: name s, part s, board y, celsius d, state s (good unknown lost frozen hot).
+    /// sensors: name s, part s, board y, celsius d, state s (good unknown lost absurd frozen hot).
     ///
-    /// fans: name s, board y, rpm u, duty_percent d, state s (good unknown slow lost).
+    /// fans: name s, board y, rpm u, duty_percent d, state s (good unknown slow stopped lost).
     ///
     /// psu, where there is one: model s, state s (off on lost), volts d, watts d.
     ///
@@ -98,7 +100,7 @@ impl StatusDoor {
         status
     }
 
-    /// The chips of one chain, at most 128, nearest first: place, address, found at the last start-up, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
+    /// The chips of one chain, at most 128, nearest first: place, address, found when all were last called, nonces, wrong hashes by its own count in units of 2^32, °C by its own thermometer or NaN.
     fn chips(&self, chain: u8) -> fdo::Result<Vec<ChipStatus>> {
         let told = self.told();
         let none =
@@ -146,10 +148,7 @@ impl ControlDoor {
 
     /// A person has seen to what took power off: the machine may try again. Errors: Failed when nothing waits for that.
     fn clear_fault(&self) -> fdo::Result<()> {
-        let waits = {
-            let told = self.told.lock().expect("no holder of the status panics");
-            told.machine.faults.iter().any(|fault| fault.needs_clearing)
-        };
+        let waits = self.told.lock().expect("no holder of the status panics").waits_for_person();
         self.orders.clear_fault(waits).map_err(|refusal| refused(&refusal))
     }
 }

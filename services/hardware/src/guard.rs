@@ -1,16 +1,19 @@
 //! The safety core in the driver: shows it what was seen and done, and says what it rules. Decides nothing itself.
 
-mod limits;
+mod heat;
+pub(crate) mod limits;
 
 use std::{
     cell::RefCell,
     time::{Duration, Instant},
 };
 
+use self::heat::Heat;
 use crate::{
+    orders::Orders,
     power::{Fault, Sample},
     profile::{Profile, Sensor},
-    safety::{Cause, Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong},
+    safety::{Cause, Identity, Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong},
     work_path::WorkPath,
 };
 
@@ -22,14 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) struct Guard<'a> {
     safety: RefCell<Safety>,
     path: &'a WorkPath,
+    orders: &'a Orders,
+    /// By board.
+    heat: Vec<Option<Heat>>,
     began: Instant,
     /// The machine's sensors, then each board's: which of the core's each one is. `None`: is only shown.
     sensors: Vec<Vec<Option<usize>>>,
+    /// By board: which of the core's sensors its hottest die is, behind all others. `None`: its chips do not tell.
+    dies: Vec<Option<usize>>,
 }
 
 impl<'a> Guard<'a> {
     /// No board is there yet. Errors: limits by which no machine can be run.
-    pub(crate) fn new(profile: &Profile, path: &'a WorkPath) -> Result<Self, Wrong> {
+    pub(crate) fn new(profile: &Profile, path: &'a WorkPath, orders: &'a Orders) -> Result<Self, Wrong> {
         let mut safety = Safety::new(Limits::of(profile), Duration::ZERO)?;
         for board in 0..profile.board.len() {
             safety.see(Duration::ZERO, Place::Board(board), Reading::Plugged(false));
@@ -41,7 +49,11 @@ impl<'a> Guard<'a> {
         };
         let boards = profile.board.iter().map(|board| judged(&board.sensor));
         let sensors = std::iter::once(judged(&profile.sensor)).chain(boards).collect();
-        Ok(Self { safety: RefCell::new(safety), path, began: Instant::now(), sensors })
+        let heat = profile.board.iter().map(Heat::of).collect();
+        let last = |board: usize| safety.limits().boards[board].parts.sensors.len() - 1;
+        let die = |(index, board)| limits::die(profile, board).map(|_| last(index));
+        let dies = profile.board.iter().enumerate().map(die).collect();
+        Ok(Self { safety: RefCell::new(safety), path, orders, heat, began: Instant::now(), sensors, dies })
     }
 
     /// One thing that was seen or done.
@@ -55,6 +67,33 @@ impl<'a> Guard<'a> {
         let boards = (0..safety.limits().boards.len()).map(Place::Board);
         let left = std::iter::once(Place::Machine).chain(boards).filter(|place| !safety.clear(*place));
         left.count() == 0
+    }
+
+    /// Waits until somebody wants the machine to hash: nothing gets power before.
+    pub(crate) async fn asked(&self) {
+        self.path.asked().await;
+    }
+
+    /// What a board says that it is. Errors: it is another one.
+    pub(crate) fn identified(&self, place: Place, identity: Identity) -> Result<(), Fault> {
+        let matches = identity == Identity::Matches;
+        self.see(place, Reading::Identity(identity));
+        let latched = why(&self.safety.borrow(), place);
+        latched.filter(|_| !matches).map_or(Ok(()), Err)
+    }
+
+    /// What is latched at a place.
+    pub(crate) fn causes(&self, place: Place) -> Vec<Cause> {
+        let mut causes = self.safety.borrow().causes();
+        causes.retain(|cause| cause.place == place);
+        causes
+    }
+
+    /// Of that, what leaves it power.
+    pub(crate) fn throttles(&self, place: Place) -> Vec<Cause> {
+        let mut causes = self.causes(place);
+        causes.retain(|cause| cause.stage == Stage::Throttle);
+        causes
     }
 
     /// The supply has answered.
@@ -100,12 +139,31 @@ impl<'a> Guard<'a> {
                     );
                 }
             }
+            for (fan, percent) in sample.fan_percent.iter().enumerate() {
+                percent.map(|percent| safety.see(now, place, Reading::Percent(fan, percent)));
+            }
             for (fan, rpm) in sample.fans.iter().enumerate() {
                 safety.see(now, place, Reading::Rpm(fan, rpm.map(f64::from)));
             }
             safety.see(now, place, Reading::Volts(0, sample.rail_volts));
+            safety.see(now, place, Reading::Amperes(0, sample.rail_amperes));
+            if let Place::Board(board) = place {
+                if let Some(die) = self.dies[board] {
+                    safety.see(now, place, Reading::Celsius(die, sample.die));
+                }
+                safety.see(now, place, Reading::Watts(self.watts(board, sample)));
+            }
         }
         ruling(safety.judge(now), place)
+    }
+
+    /// What a board turns into heat: as measured, else as its clock and voltage say. NaN: nobody can tell.
+    fn watts(&self, board: usize, sample: &Sample) -> f64 {
+        match (sample.rail_volts, sample.rail_amperes, &self.heat[board]) {
+            (Some(volts), Some(amperes), _) => volts * amperes,
+            (_, _, Some(heat)) => heat.at(self.orders.running(board as u8), self.orders.volts(board as u8)),
+            _ => f64::NAN,
+        }
     }
 
     /// A look at a place that is to get power: true when it may. Errors: it may not, has had its time to become well, or cannot be waited for.
@@ -120,6 +178,7 @@ impl<'a> Guard<'a> {
         let waits = ruling.waits_for.map(|wait| match wait.why {
             Why::Warm => format!("{} is too warm for power", wait.part),
             Why::Unproven | Why::Absent => format!("{} is not proven", wait.part),
+            Why::Unasked => "nobody asks for work".into(),
         });
         let latched = why(&self.safety.borrow(), place);
         let waits =
@@ -157,6 +216,7 @@ fn why(safety: &Safety, place: Place) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders;
 
     const BOARD: Place = Place::Board(0);
 
@@ -164,19 +224,23 @@ mod tests {
         Sample {
             silent: None,
             rail_volts: Some(1.15),
-            rail_amperes: None,
+            rail_amperes: Some(9.0),
             fans: vec![Some(6900)],
+            fan_percent: vec![Some(100)],
             sensors: vec![Some(55.0), Some(35.0)],
+            die: None,
         }
     }
 
     /// How many looks in a row it takes once the board hashes, and the reason; `None`: ten do not.
     fn looks_until_fault(sample: &Sample) -> Option<(usize, String)> {
         let text = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
-        let path = WorkPath::new(1);
-        let guard = Guard::new(&Profile::parse(text).unwrap(), &path).unwrap();
+        let (path, profile) = (WorkPath::new(1), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
         let second = Duration::from_secs;
         guard.safety.borrow_mut().see(second(0), BOARD, Reading::Plugged(true));
+        guard.safety.borrow_mut().see(second(0), Place::Machine, Reading::Control);
         let off = Sample { rail_volts: Some(0.0), ..good() };
         assert_eq!(guard.rule(second(1), BOARD, &off).stage, Stage::ChainOff);
         assert_eq!(guard.rule(second(2), BOARD, &off).stage, Stage::Run);
@@ -217,6 +281,11 @@ mod tests {
             (Sample { rail_volts: Some(0.0), ..good() }, "rail: voltage low (0.000 V, limit 1.050)"),
             (Sample { rail_volts: Some(f64::NAN), ..good() }, "rail: sensor lost (no reading)"),
             (Sample { rail_volts: None, ..good() }, "rail: sensor lost (no reading)"),
+            (
+                Sample { rail_amperes: Some(30.1), ..good() },
+                "rail: current out of range (30.1 A, limit 30.0)",
+            ),
+            (Sample { rail_amperes: None, ..good() }, "rail: sensor lost (no reading)"),
             (Sample { sensors: vec![None, Some(35.0)], ..good() }, "chip: sensor lost (no reading)"),
             (Sample { sensors: vec![Some(55.0), None], ..good() }, "board: sensor lost (no reading)"),
             (
@@ -229,11 +298,48 @@ mod tests {
         }
     }
 
+    /// Chips that tell themselves: as one more sensor of their board, which may be silent.
+    #[test]
+    fn a_hot_die_cuts_power_and_one_that_says_nothing_does_not() {
+        let text = include_str!("../../../overlay/etc/adit/machines/bench-bm1368.toml");
+        let (path, profile) = (WorkPath::new(1), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
+        let see = |seconds, place, reading| {
+            guard.safety.borrow_mut().see(Duration::from_secs(seconds), place, reading);
+        };
+        let look = |seconds, die| {
+            see(seconds, Place::Machine, Reading::Control);
+            let looked = guard.look_at(Duration::from_secs(seconds), BOARD, &Sample { die, ..good() });
+            looked.map(|ruling| ruling.stage).map_err(|fault| fault.to_string())
+        };
+        see(0, BOARD, Reading::Plugged(true));
+        see(0, Place::Machine, Reading::Control);
+        let off = Sample { rail_volts: Some(0.0), ..good() };
+        assert_eq!(guard.rule(Duration::from_secs(1), BOARD, &off).stage, Stage::ChainOff);
+        assert_eq!(
+            guard.rule(Duration::from_secs(2), BOARD, &off).stage,
+            Stage::Run,
+            "no die need be proven"
+        );
+        see(2, BOARD, Reading::Power(true));
+        assert!((3..60).all(|second| look(second, None) == Ok(Stage::Run)));
+        // A reading every eight seconds, seen again until the next one.
+        assert!((60..68).all(|second| look(second, Some(25.0)) == Ok(Stage::Run)));
+        assert!((68..76).all(|second| look(second, Some(69.0)) == Ok(Stage::Run)));
+        assert!((76..200).all(|second| look(second, None) == Ok(Stage::Run)), "it has gone silent");
+        assert_eq!((look(200, Some(70.0)), look(202, Some(70.0))), (Ok(Stage::Run), Ok(Stage::Throttle)));
+        assert_eq!(look(203, None), Ok(Stage::Throttle), "silence ends no throttle");
+        let both = "die: chip warm (70.0 °C, limit 70.0); die: chip hot (75.0 °C, limit 75.0)";
+        assert_eq!(look(204, Some(75.0)), Err(both.into()));
+    }
+
     #[test]
     fn a_voltage_that_was_too_high_keeps_power_away_until_a_person_clears_it() {
         let text = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
-        let path = WorkPath::new(1);
-        let guard = Guard::new(&Profile::parse(text).unwrap(), &path).unwrap();
+        let (path, profile) = (WorkPath::new(1), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
         let see = |seconds, place, reading| {
             guard.safety.borrow_mut().see(Duration::from_secs(seconds), place, reading);
         };
@@ -266,7 +372,9 @@ mod tests {
         for entry in std::fs::read_dir(machines).unwrap() {
             let file = entry.unwrap().path();
             let profile = Profile::load(&file).unwrap();
-            Guard::new(&profile, &path).unwrap_or_else(|wrong| panic!("{}: {wrong}", file.display()));
+            let orders = Orders::new(orders::Limits::of(&profile));
+            Guard::new(&profile, &path, &orders)
+                .unwrap_or_else(|wrong| panic!("{}: {wrong}", file.display()));
             count += 1;
         }
         assert!(count > 5);

@@ -8,6 +8,7 @@
 mod board;
 mod bus;
 mod chain;
+mod cooling;
 mod doors;
 mod guard;
 mod line;
@@ -18,7 +19,6 @@ mod parts;
 mod poll;
 mod port;
 mod power;
-pub mod profile;
 pub mod safe_state;
 pub mod safety;
 mod shared;
@@ -30,7 +30,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 use anyhow::{Context, Error, bail};
 use tokio::{sync::mpsc, time::timeout};
 
+pub use adit_profile as profile;
 use bus::Claim;
+pub use bus::Kept;
 pub use doors::Doors;
 use guard::Guard;
 use machine::{Links, Machine};
@@ -51,20 +53,26 @@ pub fn refusals(profile: &Profile) -> Vec<String> {
     Machine::new(profile, Links { path: &path, orders: &orders, status: &status }, Claim::Alone).refusals()
 }
 
-/// Drives the machine until `stop`, then brings it into its safe state.
+/// Drives the machine until `stop`, then brings it into its safe state. `kept` are the lines that were passed besides the doors.
 ///
 /// Says READY=1 when the doors are served, every board that is plugged in has been tried and one has read back its safe state; hashing comes later and shows in the status.
 /// Errors: a door failed, or the safe state was not reached at the end.
-pub async fn run(profile: &Profile, doors: Doors, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    profile: &Profile,
+    doors: Doors,
+    kept: Kept,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let status = Status::new(profile);
     let path = WorkPath::new(profile.board.len() as u8);
-    let guard = Guard::new(profile, &path).context("limits")?;
     let orders = Arc::new(Orders::new(Limits::of(profile)));
+    let guard = Guard::new(profile, &path, &orders).context("limits")?;
     let (sender, mut holders) = mpsc::channel(HOLDERS);
     let mut doors = tokio::spawn(doors.serve(status.shared(), Arc::clone(&orders), sender));
 
     let links = Links { path: &path, orders: &orders, status: &status };
     let mut machine = Machine::new(profile, links, Claim::Alone);
+    machine.take_over(kept);
     let ended = tokio::select! {
         biased;
         () = stop => Ok(()),

@@ -3,6 +3,7 @@
 //! One loop a board and one for what they share. While chips have power, fans, rails and temperatures are looked at every second, whatever the chains do. A fault of a board takes that board off; a fault of
 //! what is shared, or of a board that has no switch of its own, takes all off. Every way out of a powered part leads through making it safe: a fault, a chain that is given up, the end of the process.
 
+mod buttons;
 mod common;
 mod refusal;
 #[cfg(test)]
@@ -19,19 +20,20 @@ use std::{
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use self::common::Common;
 pub(crate) use self::refusal::Refusal;
+use self::{buttons::Buttons, common::Common};
 use crate::{
     board::{self, Board, SafeState},
-    bus::{Buses, Claim, Output},
+    bus::{Buses, Claim, Kept, Output},
     chain,
+    cooling::Cooling,
     guard::Guard,
     notify,
-    orders::Orders,
+    orders::{self, Orders},
     parts::BoardError,
     power::Fault,
     profile::{BoardProfile, Profile},
-    safety::{self, Place, Reading},
+    safety::{self, Identity, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -59,8 +61,10 @@ pub(crate) struct Links<'a> {
 pub(crate) struct Machine<'a> {
     profile: &'a Profile,
     orders: &'a Orders,
-    lights: Vec<Output>,
+    light: Option<Output>,
+    buttons: Buttons,
     status: &'a Status,
+    buses: Buses,
     refusal: Refusal,
     shared: Shared,
     pauses: Pauses,
@@ -122,8 +126,10 @@ impl<'a> Machine<'a> {
         Self {
             profile,
             orders: links.orders,
-            lights: profile.led.iter().map(|light| buses.output(&light.line)).collect(),
+            light: orders::locator(profile).map(|light| buses.output(&light.line)),
+            buttons: Buttons::new(profile, &buses),
             status: links.status,
+            buses: buses.clone(),
             refusal: Refusal::of_machine(profile),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
@@ -139,9 +145,20 @@ impl<'a> Machine<'a> {
         machine.into_iter().chain(boards).collect()
     }
 
+    /// Lines that an earlier run of this program has left open. The next use of each takes it as it is.
+    pub(crate) fn take_over(&self, kept: Kept) {
+        self.buses.fill(kept);
+    }
+
+    /// All lines that were requested stay open when this process ends; false: not yet.
+    pub(crate) fn leave_lines(&self) -> bool {
+        self.buses.leave()
+    }
+
     /// Runs until it is dropped. The caller then calls [`Machine::make_safe`].
     pub(crate) async fn run(&mut self, guard: &Guard<'_>) -> Infallible {
-        let common = Common::new(self.boards.len());
+        self.buses.let_go_of_others();
+        let common = Common::new(self.boards.len(), Cooling::new(self.profile));
         let refusal = &self.refusal;
         let slots =
             self.boards.iter_mut().map(|slot| -> Life<'_> { Box::pin(slot.run(&common, guard, refusal)) });
@@ -156,7 +173,8 @@ impl<'a> Machine<'a> {
             guard,
         };
         lives.push(Box::pin(shared.run()));
-        lives.push(Box::pin(show_where(self.orders, &self.lights)));
+        lives.push(Box::pin(show_where(self.orders, self.light.as_ref())));
+        lives.push(Box::pin(self.buttons.watch(self.orders, self.status)));
         lives.push(Box::pin(clear(self.orders, guard)));
         poll_fn(|context| {
             for life in &mut lives {
@@ -245,7 +263,7 @@ impl SharedLife<'_> {
             let reason = reason(&fault, &state);
             say(&reason, pause, state.reached(), None);
             self.status.machine_fault(Some(&fault), &reason);
-            self.stay_safe(pause, state.reached()).await;
+            self.rest(state.reached(), sleep(pause)).await;
             self.common.forget();
         }
     }
@@ -259,30 +277,42 @@ impl SharedLife<'_> {
         }
         self.common.ready().await;
         self.shared.wait_for_fall().await?;
+        self.rest(true, self.guard.asked()).await;
         self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();
         self.common.supply(true);
         tokio::select! {
             biased;
-            fault = watch_shared(self.profile, self.shared, self.guard, self.status) => fault,
+            fault = watch_shared(self.profile, self.shared, self.guard, self.common, self.status) => fault,
             fault = self.common.raised() => Err(fault),
         }
     }
 
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool) {
-        let end = Instant::now() + pause;
-        let interval = Duration::from_millis(self.profile.safety.interval_ms.into());
-        while Instant::now() < end {
-            sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
-            notify::progress();
-            let sample = self.shared.sample().await;
-            self.status.machine_sample(&sample, false);
-            self.guard.look_at_rest(Place::Machine, &sample);
-            if !safe {
-                let mut state = SafeState::default();
-                make_shared_safe(self.shared, self.refusal, &mut state).await;
-                safe = state.reached();
+    /// Looks every second until `over`; tries to reach the safe state for as long as it is not.
+    async fn rest(&mut self, mut safe: bool, over: impl Future<Output = ()>) {
+        let looking = async {
+            self.shared.listen().await;
+            loop {
+                sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
+                notify::progress();
+                self.shared.keep_alive(self.guard).await;
+                let sample = self.shared.sample().await;
+                let ruling = self.guard.look_at_rest(Place::Machine, &sample);
+                self.status.machine_sample(&sample, false, &self.guard.causes(Place::Machine));
+                self.shared
+                    .regulate(self.common.cooling.share(Place::Machine, ruling.fans, &sample, false))
+                    .await;
+                if !safe {
+                    let mut state = SafeState::default();
+                    make_shared_safe(self.shared, self.refusal, &mut state).await;
+                    safe = state.reached();
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => {}
+            () = looking => {}
         }
     }
 
@@ -365,31 +395,33 @@ impl Slot<'_> {
         if !self.safe.reached() {
             return Err(Fault::NotSafe(self.safe.errors.join("; ")));
         }
-        self.wait_for_supply(common).await;
+        self.links.status.stage(self.index, Stage::Off);
+        self.rest(true, common, guard, async {
+            guard.asked().await;
+            common.supply_is(true).await;
+        })
+        .await;
+        if self.safe.absent {
+            return Err(Fault::Absent("no board is plugged in".into()));
+        }
         tokio::select! {
             biased;
             () = common.supply_is(false) => Err(Fault::Shared),
-            fault = self.hash(guard) => fault,
-        }
-    }
-
-    async fn wait_for_supply(&mut self, common: &Common) {
-        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
-        while tokio::time::timeout(interval, common.supply_is(true)).await.is_err() {
-            notify::progress();
+            fault = self.hash(common, guard) => fault,
         }
     }
 
     /// From a board that is off, with a supply that is there.
-    async fn hash(&mut self, guard: &Guard<'_>) -> Result<Infallible, Fault> {
+    async fn hash(&mut self, common: &Common, guard: &Guard<'_>) -> Result<Infallible, Fault> {
         let (index, links, place) = (self.index, self.links, self.place());
         let status = links.status;
         guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
+        self.identify(guard).await?;
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
         let sample = self.board.sample(false).await;
-        status.sample(index, &sample);
+        status.sample(index, &sample, &guard.causes(place));
         board::is_cool(&self.board.sensors, &sample, self.machine)?;
         let asked = Instant::now();
         while !guard.permits(place, &self.board.sample(false).await, asked)? {
@@ -406,8 +438,23 @@ impl Slot<'_> {
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;
-            fault = watch(self.machine, self.profile, index, &mut self.board, guard, links) => fault,
+            fault = watch(self.machine, self.profile, index, &mut self.board, common, guard, links) => fault,
             fault = chain => fault.map_err(|fault| Fault::Chain { chain: index, fault }),
+        }
+    }
+
+    async fn identify(&mut self, guard: &Guard<'_>) -> Result<(), Fault> {
+        match self.board.identify().await {
+            Ok(None) => Ok(()),
+            Ok(Some(claimed)) => {
+                self.links.status.board(self.index, |board| board.identity = claimed.text);
+                guard.identified(self.place(), claimed.verdict)
+            }
+            Err(error) if error.is_silence() => Err(error.into()),
+            Err(error) => {
+                guard.see(self.place(), Reading::Identity(Identity::Unreadable));
+                Err(Fault::Identity(error))
+            }
         }
     }
 
@@ -423,30 +470,45 @@ impl Slot<'_> {
             let board = self.profile.name.clone();
             common.raise(Fault::OfBoard { board, fault: fault.to_string() });
         }
-        self.stay_safe(pause, safe, guard).await;
+        self.rest(safe, common, guard, sleep(pause)).await;
     }
 
-    /// Waits, looks every second whether the rail is still off, and switches it off again if it is not.
-    async fn stay_safe(&mut self, pause: Duration, mut safe: bool, guard: &Guard<'_>) {
-        let end = Instant::now() + pause;
-        let interval = Duration::from_millis(self.machine.safety.interval_ms.into());
-        while Instant::now() < end {
-            sleep(interval.min(end.saturating_duration_since(Instant::now()))).await;
-            notify::progress();
-            let sample = self.board.sample(false).await;
-            safe &= self.board.is_off(&sample);
-            guard.look_at_rest(self.place(), &sample);
-            self.links.status.sample(self.index, &sample);
-            if !safe {
-                self.make_safe(false).await;
-                if self.safe.absent {
-                    return;
-                }
-                safe = self.safe.reached();
-                if safe {
-                    info!("safe state reached after all");
+    /// Until `over` looks every second whether the rail is still off, and switches it off again if it is not.
+    async fn rest(
+        &mut self,
+        mut safe: bool,
+        common: &Common,
+        guard: &Guard<'_>,
+        over: impl Future<Output = ()>,
+    ) {
+        let place = self.place();
+        let looking = async {
+            board::listen(&mut self.board.fans).await;
+            loop {
+                sleep(Duration::from_millis(self.machine.safety.interval_ms.into())).await;
+                notify::progress();
+                let sample = self.board.sample(false).await;
+                safe &= self.board.is_off(&sample);
+                let ruling = guard.look_at_rest(place, &sample);
+                self.links.status.sample(self.index, &sample, &guard.causes(place));
+                let share = common.cooling.share(place, ruling.fans, &sample, false);
+                board::regulate(&mut self.board.fans, share).await;
+                if !safe {
+                    self.make_safe(false).await;
+                    if self.safe.absent {
+                        return;
+                    }
+                    safe = self.safe.reached();
+                    if safe {
+                        info!("safe state reached after all");
+                    }
                 }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => {}
+            () = looking => {}
         }
     }
 
@@ -519,16 +581,23 @@ async fn watch(
     profile: &BoardProfile,
     index: u8,
     board: &mut Board,
+    common: &Common,
     guard: &Guard<'_>,
     Links { orders, status, .. }: Links<'_>,
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(machine.safety.interval_ms.into());
     let mut told = profile.rail.as_ref().map_or(0.0, |rail| rail.volts);
     loop {
-        let sample = board.sample(true).await;
-        status.sample(index, &sample);
-        let ruling = guard.look(Place::Board(index.into()), &sample)?;
-        orders.throttle(index, (ruling.stage == safety::Stage::Throttle).then_some(LOWEST));
+        let mut sample = board.sample(true).await;
+        sample.die = status.die(index);
+        let place = Place::Board(index.into());
+        let ruling = guard.look(place, &sample);
+        status.sample(index, &sample, &guard.causes(place));
+        let ruling = ruling?;
+        let slow = ruling.stage == safety::Stage::Throttle;
+        orders.throttle(index, slow.then_some(LOWEST));
+        status.throttled(index, if slow { guard.throttles(place) } else { Vec::new() });
+        board::regulate(&mut board.fans, common.cooling.share(place, ruling.fans, &sample, true)).await;
         let pause = sleep(interval);
         tokio::pin!(pause);
         loop {
@@ -562,14 +631,15 @@ async fn clear(orders: &Orders, guard: &Guard<'_>) -> Infallible {
     }
 }
 
-/// The lights on while somebody looks for this machine.
-async fn show_where(orders: &Orders, lights: &[Output]) -> Infallible {
+/// The light on while somebody looks for this machine.
+async fn show_where(orders: &Orders, light: Option<&Output>) -> Infallible {
     loop {
         let on = orders.light().await;
-        for light in lights {
-            if let Err(error) = light.set(on).await {
-                warn!(%error, "a light cannot be switched");
-            }
+        info!(target: "adit_hardware", on, "locate");
+        if let Some(light) = light
+            && let Err(error) = light.set(on).await
+        {
+            warn!(%error, "the light cannot be switched");
         }
     }
 }
@@ -579,16 +649,19 @@ async fn watch_shared(
     profile: &Profile,
     shared: &mut Shared,
     guard: &Guard<'_>,
+    common: &Common,
     status: &Status,
 ) -> Result<Infallible, Fault> {
     let interval = Duration::from_millis(profile.safety.interval_ms.into());
     loop {
-        if shared.keep_alive().await? {
-            guard.psu_answered(true);
-        }
+        shared.keep_alive(guard).await;
         let sample = shared.sample().await;
-        status.machine_sample(&sample, true);
-        guard.look(Place::Machine, &sample)?;
+        let ruling = guard.look(Place::Machine, &sample);
+        status.machine_sample(&sample, true, &guard.causes(Place::Machine));
+        let ruling = ruling?;
+        let slow = ruling.stage == safety::Stage::Throttle;
+        status.machine_throttled(if slow { guard.throttles(Place::Machine) } else { Vec::new() });
+        shared.regulate(common.cooling.share(Place::Machine, ruling.fans, &sample, true)).await;
         notify::progress();
         sleep(interval).await;
     }

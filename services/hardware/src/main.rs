@@ -1,12 +1,18 @@
 //! adit-hardware's command line.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use adit_hardware::{
-    Doors,
-    profile::{Commissioning, Profile},
+    Doors, Kept,
+    profile::{Commissioning, CutOff, Profile},
     safe_state,
 };
+use adit_service::fd_store;
 use anyhow::Context;
 use clap::Parser;
 use tracing::{error, info, warn};
@@ -46,29 +52,54 @@ fn start(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .or_else(|| std::env::var("ADIT_MACHINE").ok())
         .context("no machine named: --machine FILE or ADIT_MACHINE=NAME")?;
     let path = Profile::path(&machine);
-    let profile = match Commissioning::load(&arguments.commissioning) {
-        // What is wrong with a unit's own file must not keep power on: nothing is confirmed then.
-        Err(error) if arguments.safe_state => {
-            warn!(target: "adit_hardware", "{error}");
-            Profile::load(&path)?
-        }
-        unit => Profile::load_commissioned(&path, &unit?)?,
-    };
     if arguments.safe_state {
         // Not by `run`: nothing here waits for a signal, so that none may be caught.
-        return Ok(adit_service::runtime()?.block_on(make_safe(&profile, began)));
+        let mut kept = kept_alone();
+        let profile = profile_for_safe_state(&path, &arguments.commissioning, &mut kept)?;
+        return Ok(adit_service::runtime()?.block_on(make_safe(&profile, kept, began)));
     }
-    let doors = Doors::passed()?;
+    let unit = Commissioning::load(&arguments.commissioning)?;
+    let profile = Profile::load_commissioned(&path, &unit)?;
+    let (doors, mut kept) = Doors::passed()?;
+    kept.take(Commissioning::LEFT);
+    if let Err(error) = unit.leave().and_then(|copy| fd_store::leave(Commissioning::LEFT, copy.as_fd())) {
+        warn!(target: "adit_hardware", %error, "adit-init cannot be given what is confirmed");
+    }
     info!(target: "adit_hardware", machine = %profile.name, simulated = profile.simulated, "start");
     if profile.untested {
         warn!(target: "adit_hardware", machine = %profile.name, "this profile is untested on hardware");
     }
-    adit_service::run(|stop| adit_hardware::run(&profile, doors, stop))?;
+    if profile.safety.cut_off == CutOff::None {
+        warn!(target: "adit_hardware", machine = %profile.name, "nothing but the regulators' own limits cuts power when this program and the kernel are dead");
+    }
+    adit_service::run(|stop| adit_hardware::run(&profile, doors, kept, stop))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn make_safe(profile: &Profile, began: Instant) -> ExitCode {
-    let state = safe_state::run(profile).await;
+/// What adit-init has passed to a safe state: no doors.
+fn kept_alone() -> Kept {
+    let passed = adit_sys::activation::sockets().unwrap_or_else(|error| {
+        warn!(target: "adit_hardware", %error, "nothing was kept");
+        Vec::new()
+    });
+    Kept::new(passed)
+}
+
+/// By what the driver went by; before the first one by the unit's file. What is wrong with that must not keep power on: nothing is confirmed then.
+fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::Result<Profile> {
+    let unconfirmed = Profile::load(path).context("safe state: nothing was touched")?;
+    let unit = match kept.take(Commissioning::LEFT) {
+        Some(left) => Commissioning::left(left),
+        None => Commissioning::load(file),
+    };
+    Ok(unit.and_then(|unit| Profile::load_commissioned(path, &unit)).unwrap_or_else(|error| {
+        warn!(target: "adit_hardware", "{error}");
+        unconfirmed
+    }))
+}
+
+async fn make_safe(profile: &Profile, kept: Kept, began: Instant) -> ExitCode {
+    let state = safe_state::run(profile, kept).await;
     if state.unopened {
         error!(target: "adit_hardware", "safe state: {}", state.errors.join("; "));
         return ExitCode::from(safe_state::exit_code(&state));

@@ -9,7 +9,7 @@ use adit_asic::{Chip, KiloHertz, OutOfRange};
 use adit_bus::hardware::Targets;
 use tokio::sync::Notify;
 
-use crate::profile::{Profile, Rail, keys_overlap};
+use crate::profile::{Light, Line, Profile, Rail, keys_overlap};
 
 /// Why an order is not taken. The text goes to whoever gave it.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -30,6 +30,19 @@ pub(crate) enum Refusal {
     NoLight { machine: String },
     #[error("no fault waits to be cleared")]
     NoFault,
+}
+
+/// The light that tells this machine from its neighbours: the one that is named `locate`, else the first. `None`: nobody is sure of it either.
+pub(crate) fn locator(profile: &Profile) -> Option<&Light> {
+    let named = profile.led.iter().find(|light| light.name == "locate");
+    named.or(profile.led.first()).filter(|light| !is_open(profile, "led", &light.line))
+}
+
+/// Nobody has confirmed which line this is, and it may be another one's. `key` is its table's.
+pub(crate) fn is_open(profile: &Profile, key: &str, line: &Line) -> bool {
+    let bus = profile.bus.iter().position(|bus| bus.name == line.bus);
+    let bus = bus.map_or_else(|| "bus".into(), |bus| format!("bus.{bus}"));
+    profile.unconfirmed.iter().any(|open| keys_overlap(open, key) || keys_overlap(open, &bus))
 }
 
 /// What a profile allows, and where it starts.
@@ -71,13 +84,11 @@ impl Limits {
             let Rail { volts, min_volts, max_volts, ref part, .. } = *board.rail.as_ref()?;
             part.is_settable().then_some(RailLimits { volts, min_volts, max_volts })
         });
-        // A line that nobody is sure of may be another one's.
-        let disputed = profile.unconfirmed.iter().any(|key| keys_overlap(key, "led"));
         Self {
             machine: profile.name.clone(),
             chains: chains.collect(),
             rails: rails.collect(),
-            light: !profile.led.is_empty() && !disputed,
+            light: locator(profile).is_some(),
         }
     }
 }
@@ -230,6 +241,11 @@ impl Orders {
         Ok(())
     }
 
+    /// Somebody wants the light on.
+    pub(crate) fn is_lit(&self) -> bool {
+        self.state().light
+    }
+
     /// Waits until somebody wants the light on or off, then says which.
     pub(crate) async fn light(&self) -> bool {
         self.light.notified().await;
@@ -272,6 +288,14 @@ impl Orders {
         let place = usize::from(chain);
         self.state().chains[place].set = set;
         self.boards[usize::from(self.limits.chains[place].board)].notify_one();
+    }
+
+    /// The fastest that chips of `board` run at now; 0: they have no power.
+    pub(crate) fn running(&self, board: u8) -> KiloHertz {
+        let state = self.state();
+        let on_board =
+            self.limits.chains.iter().zip(&state.chains).filter(|(limits, _)| limits.board == board);
+        on_board.map(|(_, lane)| lane.set).max().unwrap_or(KiloHertz(0))
     }
 
     /// What was asked for, and what safety allows.

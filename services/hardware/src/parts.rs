@@ -17,5 +17,10 @@ mod window;
 
 use self::{delay::Delay, window::Window};
 pub(crate) use self::{
-    error::BoardError, fan::Fan, identity::Identity, psu::Psu, rail::Rail, sensor::Sensor,
+    error::BoardError,
+    fan::Fan,
+    identity::{Claimed, Identity},
+    psu::Psu,
+    rail::Rail,
+    sensor::Sensor,
 };

@@ -33,6 +33,9 @@ pub(crate) enum Fault {
     OfBoard { board: String, fault: String },
     #[error(transparent)]
     Board(#[from] BoardError),
+    /// It does not say what board it is.
+    #[error("EEPROM: {0}")]
+    Identity(BoardError),
     #[error("chain {chain}: {fault}")]
     Chain { chain: u8, fault: ChainFault },
 }
@@ -58,9 +61,12 @@ pub(crate) struct Sample {
     /// The controller does not answer at all, and why.
     pub silent: Option<String>,
     pub rail_volts: Option<f64>,
-    /// For people only; the regulator has a limit of its own.
     pub rail_amperes: Option<f64>,
-    /// In the profile's order, as are sensors.
+    /// In the profile's order, as are what they are told and sensors.
     pub fans: Vec<Option<u32>>,
+    /// Of 100; `None`: nothing yet.
+    pub fan_percent: Vec<Option<u8>>,
     pub sensors: Vec<Option<f64>>,
+    /// The hottest of the chips that tell themselves.
+    pub die: Option<f64>,
 }

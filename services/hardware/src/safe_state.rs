@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 pub use crate::board::SafeState;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
-    bus::Claim,
+    bus::{Claim, Kept},
     machine::{Links, Machine},
     orders::{Limits, Orders},
     profile::Profile,
@@ -19,6 +19,10 @@ use crate::{
 
 /// The whole attempt, the wait for ports' locks included.
 const PATIENCE: Duration = Duration::from_millis(1900);
+
+/// For what adit-init could not take at once, and pauses between tries.
+const LEAVE_PATIENCE: Duration = Duration::from_millis(300);
+const LEAVE_LOOK: Duration = Duration::from_millis(10);
 
 /// Exit codes; [`exit_code`] makes the last ones.
 const EXIT_PORT: u8 = 3;
@@ -36,16 +40,26 @@ pub fn exit_code(state: &SafeState) -> u8 {
     missing.iter().filter(|(reached, _)| !reached).fold(EXIT_PARTS, |code, (_, bit)| code | bit)
 }
 
-/// Brings the machine into its safe state: all boards at once.
-pub async fn run(profile: &Profile) -> SafeState {
+/// Brings the machine into its safe state: all boards at once. Lines that the driver has left open are in `kept`: nobody could request those.
+pub async fn run(profile: &Profile, kept: Kept) -> SafeState {
     let (path, status) = (WorkPath::new(profile.board.len() as u8), Status::new(profile));
     let orders = Orders::new(Limits::of(profile));
     let links = Links { path: &path, orders: &orders, status: &status };
     let mut machine = Machine::new(profile, links, Claim::Insist);
+    machine.take_over(kept);
     let broken_off = timeout(PATIENCE, machine.make_safe()).await.is_err();
     let mut state = machine.safe();
     if broken_off {
         state.errors.push(format!("no end within {} ms", PATIENCE.as_millis()));
+    }
+    // What was requested here would be let go with this process.
+    let leave = async {
+        while !machine.leave_lines() {
+            sleep(LEAVE_LOOK).await;
+        }
+    };
+    if timeout(LEAVE_PATIENCE, leave).await.is_err() {
+        tracing::warn!(target: "adit_hardware", "adit-init does not take the lines: they are let go");
     }
     state
 }

@@ -12,7 +12,7 @@
 //! A part that has never been seen well holds power back, so fans are proven before power and an EEPROM is read first. A reading that does not come is one that cannot be had. What cannot be
 //! switched apart is switched together ([`Supply`]).
 //!
-//! `docs/safety.md` tells people the same; [`Ramp`] says how fast anything may rise.
+//! `docs/safety.md` tells people the same.
 //!
 //! # How a driver uses it
 //!
@@ -21,7 +21,7 @@
 //! # use adit_hardware::safety::*;
 //! # fn limits() -> Limits {
 //! #     let sensor = SensorLimits { name: "board sensor".into(), kind: SensorKind::Board, warm: 62.0, max: 70.0, cool: 50.0, hysteresis: 3.0, reads: Reads::Always,
-//! #         settle: Duration::ZERO, physics: Physics::default(), frozen: Some(Frozen::on_a_board_of(18.0)) };
+//! #         settle: Duration::ZERO, must_speak: true, physics: Physics::default(), frozen: Some(Frozen::on_a_board_of(18.0)) };
 //! #     let fan = FanLimits { name: "fan".into(), min_rpm: 2000.0, full_rpm: None, slow_share: 0.6, spin_up: Duration::from_secs(5) };
 //! #     let parts = Parts { sensors: vec![sensor], fans: vec![fan], fans_needed: 1, rails: vec![] };
 //! #     let board = BoardLimits { name: "board".into(), supply: Supply::Own, parts, controller: None, has_identity: false };
@@ -38,6 +38,7 @@
 //!     // Each reading with the time at which it was had; several buses may report in any order.
 //!     safety.see(began.elapsed(), place, Reading::Celsius(0, board.celsius()));
 //!     safety.see(began.elapsed(), place, Reading::Rpm(0, board.rpm()));
+//!     safety.see(began.elapsed(), Place::Machine, Reading::Control);
 //!     // Once a look, even when nothing could be read: missing readings and silence are noticed here.
 //!     let verdict = safety.judge(began.elapsed());
 //!     let ruling = &verdict.boards[0];
@@ -51,13 +52,12 @@
 //! ```
 //!
 //! Besides: [`Reading::Power`]`(true)` *before* a rail is switched on and `(false)` when it was switched off; [`Reading::Percent`] whenever a fan is told something; [`Reading::Control`] for every frame
-//! of the work path's holder. A stage is obeyed within the look that brought it; a board goes from off to on only on `Run`.
+//! of the work path's holder: nothing gets power before the first one. A stage is obeyed within the look that brought it; a board goes from off to on only on `Run`.
 
 mod core;
 mod detect;
 mod hazard;
 mod limits;
-mod ramp;
 mod watch;
 mod zone;
 
@@ -71,7 +71,6 @@ pub use self::{
         BoardLimits, ControllerLimits, Cooling, FanLimits, Frozen, Limits, Parts, Physics, PsuLimits,
         RailLimits, Reads, SensorKind, SensorLimits, Supply, Wrong,
     },
-    ramp::Ramp,
     watch::Evidence,
 };
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use adit_peripherals::Duty;
 use tokio::time::sleep;
+use tracing::warn;
 
 use crate::{
     board::{self, SafeState},
@@ -69,6 +70,11 @@ impl Shared {
         board::drive_full(&mut self.fans, state).await
     }
 
+    /// Has fans say how fast they turn.
+    pub(crate) async fn listen(&mut self) {
+        board::listen(&mut self.fans).await;
+    }
+
     /// Fans turning, sensors cool, supply on.
     pub(crate) async fn bring_up(&mut self, profile: &Profile, guard: &Guard<'_>) -> Result<(), Fault> {
         for fan in &mut self.fans {
@@ -83,14 +89,14 @@ impl Shared {
         board::is_cool(&self.sensors, &sample, profile)?;
         if let Some(psu) = &mut self.psu {
             psu.prepare().await?;
-            guard.psu_answered(false);
-            psu.heartbeat().await?;
-            guard.psu_answered(false);
+            guard.psu_answered(psu.heartbeat().await?);
+            guard.psu_answered(psu.heartbeat().await?);
             self.beat = Instant::now();
         }
         let asked = Instant::now();
         while !guard.permits(Place::Machine, &self.sample().await, asked)? {
             notify::progress();
+            self.keep_alive(guard).await;
             sleep(LOOK).await;
         }
         if let Some(psu) = &mut self.psu {
@@ -112,7 +118,8 @@ impl Shared {
         };
         let fans = board::look_at_fans(&mut self.fans).await?;
         let sensors = board::look_at_sensors(&mut self.sensors).await?;
-        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, sensors })
+        let fan_percent = self.fans.iter().map(Fan::percent).collect();
+        Ok(Sample { silent: None, rail_volts, rail_amperes: None, fans, fan_percent, sensors, die: None })
     }
 
     /// There is no supply that could be switched.
@@ -120,15 +127,21 @@ impl Shared {
         self.psu.is_none()
     }
 
-    /// Lets the supply hear from us when it is time; true when it has answered. One that did not take it is told again at the next look.
-    pub(crate) async fn keep_alive(&mut self) -> Result<bool, BoardError> {
-        if let Some(psu) = &mut self.psu
-            && self.beat.elapsed() >= psu.heartbeat
-        {
-            psu.heartbeat().await?;
-            self.beat = Instant::now();
-            return Ok(true);
+    /// Fans at a share of what lies between quiet and full.
+    pub(crate) async fn regulate(&mut self, share: f64) {
+        board::regulate(&mut self.fans, share).await;
+    }
+
+    /// Lets the supply hear from us when it is time. One that did not answer is told again at the next look: how long that may go on is the safety core's to say.
+    pub(crate) async fn keep_alive(&mut self, guard: &Guard<'_>) {
+        let due = self.beat.elapsed();
+        let Some(psu) = self.psu.as_mut().filter(|psu| due >= psu.heartbeat) else { return };
+        match psu.heartbeat().await {
+            Ok(on) => {
+                self.beat = Instant::now();
+                guard.psu_answered(on);
+            }
+            Err(error) => warn!(target: "adit_hardware", %error, "the supply does not answer"),
         }
-        Ok(false)
     }
 }

@@ -65,6 +65,7 @@ pub(crate) struct WorkPath {
     counters: Cell<Counters>,
     warned: Cell<bool>,
     heard: Cell<Option<Instant>>,
+    first_heard: Notify,
 }
 
 impl WorkPath {
@@ -78,6 +79,7 @@ impl WorkPath {
             counters: Cell::default(),
             warned: Cell::default(),
             heard: Cell::default(),
+            first_heard: Notify::new(),
         }
     }
 
@@ -105,6 +107,13 @@ impl WorkPath {
     /// When the last valid frame came, whoever held the path: the control loop's last sign of life.
     pub(crate) fn heard(&self) -> Option<Instant> {
         self.heard.get()
+    }
+
+    /// Waits until somebody has asked for work to be done, once since the start.
+    pub(crate) async fn asked(&self) {
+        while self.heard.get().is_none() {
+            self.first_heard.notified().await;
+        }
     }
 
     /// What the chain is to search for now; works of other epochs are stale.
@@ -242,7 +251,9 @@ impl WorkPath {
             Ok(frame) => frame,
             Err(error) => return self.refuse(&error),
         };
-        self.heard.set(Some(Instant::now()));
+        if self.heard.replace(Some(Instant::now())).is_none() {
+            self.first_heard.notify_waiters();
+        }
         let verdict = self.state.borrow_mut().take(frame);
         match verdict {
             Verdict::Queued(chain) => self.changed[usize::from(chain)].notify_one(),

@@ -82,8 +82,7 @@ impl Rack {
 #[tokio::test]
 async fn a_fault_of_one_board_leaves_the_others_hashing() {
     let rack = Rack::new(3);
-    let _driver = rack.bench.drive();
-    rack.bench.alive().await;
+    let _driver = rack.bench.drive().await;
     rack.hashing(&[0, 1, 2]).await;
     rack.bench.until_status("hashing", |status| status.stage == "hashing" && status.fault.is_empty()).await;
     rack.board(1).fault(Fault::FanStopped(true));
@@ -110,8 +109,7 @@ async fn a_fault_of_one_board_leaves_the_others_hashing() {
 async fn a_board_that_comes_later_is_found_and_one_that_goes_is_dropped_without_a_restart() {
     let mut rack = Rack::new(2);
     rack.unplug(1);
-    let _driver = rack.bench.drive();
-    rack.bench.alive().await;
+    let _driver = rack.bench.drive().await;
     rack.hashing(&[0]).await;
     let absent = |status: &HardwareStatus| status.stage == "hashing" && !status.fault.is_empty();
     let status = rack.bench.until_status("absent", absent).await;
@@ -133,8 +131,7 @@ async fn a_board_that_comes_later_is_found_and_one_that_goes_is_dropped_without_
 #[tokio::test]
 async fn the_end_of_the_driver_and_the_one_shot_make_every_board_safe() {
     let mut rack = Rack::new(3);
-    let driver = rack.bench.drive();
-    rack.bench.alive().await;
+    let driver = rack.bench.drive().await;
     rack.hashing(&[0, 1, 2]).await;
     driver.stop().unwrap();
     assert!((0..3).all(|index| rack.is_safe(index)));

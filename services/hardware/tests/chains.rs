@@ -18,7 +18,7 @@ use bench::{Bench, QUICK, machine, work, zero_bits};
 /// A shipped profile, and how its machine has come through the start-up: at so many MHz, at this line rate.
 async fn brings_up_and_hashes(profile: &str, model: &'static Model, chips: usize, mhz: f64, baud: u32) {
     let bench = machine(profile, model, chips, &[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("hashing", |status| status.stage == "hashing").await;
     let chain = &status.chains[0];
     assert_eq!((chain.chips_found, chain.mhz, chain.baud), (chips as u16, mhz, baud));
@@ -113,7 +113,7 @@ async fn a_chain_of_63_bm1387_hashes_and_every_nonce_names_its_chip() {
 async fn chips_missing_at_the_far_end_are_counted_and_the_chain_is_not_run() {
     let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
     bench.simulator.fault(Fault::MissingChips(3));
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert_eq!(status.fault, "chain 0: 123 of 126 BM1362 answered");
     bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
@@ -124,7 +124,7 @@ async fn chips_missing_at_the_far_end_are_counted_and_the_chain_is_not_run() {
 #[tokio::test]
 async fn dies_of_bm1368_tell_their_temperature_and_their_hashes() {
     let bench = machine("bench-bm1368", &BM1368, 108, &[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let told = |status: &HardwareStatus| {
         let chain = &status.chains[0];
         !chain.die_celsius.is_nan() && chain.chip_hashes > 0
@@ -141,7 +141,7 @@ async fn dies_of_bm1368_tell_their_temperature_and_their_hashes() {
 #[tokio::test]
 async fn errors_that_chips_count_are_in_the_status() {
     let bench = machine("bench-bm1397", &BM1397, 48, &[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let mut miner = bench.miner().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     bench.simulator.fault(Fault::WrongNonces(3));
@@ -153,7 +153,7 @@ async fn errors_that_chips_count_are_in_the_status() {
 #[tokio::test]
 async fn a_work_of_few_versions_is_followed_as_soon_as_they_are_used_up() {
     let bench = machine("bench-max", &BM1397, 1, &[("work_interval_ms = 1000", "work_interval_ms = 60000")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let miner = bench.miner().await;
     for sequence in 1..=2 {
@@ -167,7 +167,7 @@ async fn a_work_of_few_versions_is_followed_as_soon_as_they_are_used_up() {
 #[tokio::test]
 async fn versions_of_an_older_generation_are_rolled_no_further() {
     let bench = machine("bench-max", &BM1397, 1, &[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.send(work(1, 1));
@@ -181,4 +181,67 @@ async fn versions_of_an_older_generation_are_rolled_no_further() {
     let jobs = bench.state().chain.jobs;
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(bench.state().chain.jobs, jobs, "a job each 200 ms before");
+}
+
+#[tokio::test]
+async fn a_chip_that_dies_while_hashing_is_told() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    let _driver = bench.drive().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    let mut miner = bench.miner().await;
+    miner.mine(1, 1, 1).await;
+    bench.simulator.fault(Fault::DeadChip(Some(60)));
+    let seen = |status: &HardwareStatus| status.stage == "hashing" && status.chains[0].chips_found == 60;
+    bench.until_status("chips that are gone, in the status of a chain that hashes", seen).await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    let reason = "chain 0: chip 60 (address 0x78) does not answer any more; 60 of 126 BM1362 do";
+    assert_eq!(status.fault, reason);
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    let status = bench.until_status("tried again", |status| status.fault != reason).await;
+    assert_eq!(status.fault, "chain 0: 60 of 126 BM1362 answered");
+    bench.simulator.fault(Fault::DeadChip(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+#[tokio::test]
+async fn a_chip_that_takes_no_address_is_named() {
+    let bench = machine("bench-bm1362", &BM1362, 126, &[QUICK]);
+    bench.simulator.fault(Fault::StuckAddress(Some(1)));
+    let _driver = bench.drive().await;
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert_eq!(status.fault, "chain 0: 126 BM1362 answered, none of them at 0x02, the address of chip 1");
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::StuckAddress(None));
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+}
+
+/// Both sensors of the board are allowed more than the chips are, so that only the dies' own thermometers are left to tell.
+#[tokio::test]
+async fn a_chain_whose_dies_get_too_hot_is_taken_off_power_by_their_own_thermometers() {
+    let lenient = [
+        ("of = \"chip\"", "of = \"chip\"\nmax_celsius = 110.0"),
+        ("of = \"board\"", "of = \"board\"\nmax_celsius = 110.0"),
+    ];
+    let bench = machine("bench-bm1368", &BM1368, 108, &[QUICK, lenient[0], lenient[1]]);
+    let _driver = bench.drive().await;
+    bench.until_status("hashing", |status| status.stage == "hashing").await;
+    bench.until_status("temperatures", |status| !status.chains[0].die_celsius.is_nan()).await;
+    // No faster than a sound sensor may follow, so that none of the others is taken for absurd.
+    for seconds in 1.. {
+        bench.simulator.fault(Fault::Temperature(f64::from(seconds) * 5.0));
+        if bench.state().celsius.chip >= 80.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let status = bench.until_status("fault", |status| status.stage == "fault").await;
+    assert!(
+        status.fault.contains("die: chip hot (") && status.fault.ends_with("limit 75.0)"),
+        "{}",
+        status.fault
+    );
+    bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
+    bench.simulator.fault(Fault::Temperature(0.0));
+    let status = bench.until_status("hashing", |status| status.stage == "hashing").await;
+    assert_eq!(status.faults, []);
 }

@@ -38,7 +38,7 @@ fn clocks(bench: &Bench) -> Vec<f64> {
 #[tokio::test]
 async fn the_clock_goes_where_it_is_asked_to_while_nonces_go_on() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.mine(1, 1, 2).await;
@@ -67,7 +67,7 @@ async fn the_clock_goes_where_it_is_asked_to_while_nonces_go_on() {
 async fn where_the_host_rolls_versions_jobs_come_as_fast_as_the_clock_searches_them() {
     let bench =
         machine("bench-max", &BM1397, 1, &[("job_interval_us = 200_000", "job_interval_us = 50_000")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     bench.control().await.set_targets(0, &mhz(106.25)).await.unwrap();
@@ -91,7 +91,7 @@ async fn where_the_host_rolls_versions_jobs_come_as_fast_as_the_clock_searches_t
 #[tokio::test]
 async fn a_message_cannot_raise_a_limit() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let control = bench.control().await;
     let started = clocks(&bench).len();
@@ -126,7 +126,7 @@ async fn a_message_cannot_raise_a_limit() {
 #[tokio::test]
 async fn a_flood_of_targets_costs_a_few_steps_and_no_work() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.mine(1, 1, 1).await;
@@ -150,7 +150,7 @@ async fn a_flood_of_targets_costs_a_few_steps_and_no_work() {
 #[tokio::test]
 async fn the_rail_goes_where_it_is_asked_to_with_the_clock() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let control = bench.control().await;
     let pairs = [(600.0, 1.2, 1200), (300.0, 1.1, 1100)];
@@ -171,8 +171,7 @@ async fn the_rail_goes_where_it_is_asked_to_with_the_clock() {
 #[tokio::test]
 async fn targets_outlive_a_fault() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     bench.control().await.set_targets(0, &Targets { mhz: Some(400.0), volts: Some(1.1) }).await.unwrap();
     bench.until("the clock", |truth| truth.chain.mhz == 400.0).await;
@@ -211,7 +210,7 @@ async fn targets_outlive_a_fault() {
 #[tokio::test]
 async fn the_status_tells_of_every_part() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let whole = |status: &adit_bus::hardware::HardwareStatus| {
         status.stage == "hashing" && status.sensors.iter().all(|sensor| sensor.state == "good")
     };
@@ -241,7 +240,7 @@ async fn the_status_tells_of_every_part() {
 #[tokio::test]
 async fn introspection_documents_every_member() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("any status", |_| true).await;
     for (socket, interface, members) in [
         ("hardware.status", "org.adit.Hardware1.Status", &["Read", "Chips"][..]),
@@ -273,7 +272,7 @@ async fn introspection_documents_every_member() {
 #[tokio::test]
 async fn a_light_that_is_not_there_is_an_error_that_says_so() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let (name, text) = refused(bench.control().await.locate(true).await);
     assert_eq!(
         (name.as_str(), text.as_str()),

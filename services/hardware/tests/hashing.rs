@@ -12,7 +12,7 @@ use bench::{QUICK, bench, work, zero_bits};
 #[tokio::test]
 async fn a_chain_is_found_sped_up_and_hashes_and_every_nonce_is_a_ticket() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("hashing", |status| status.stage == "hashing").await;
     let chain = &status.chains[0];
     assert_eq!((status.machine.as_str(), status.simulated), ("bench-bitaxe", true));
@@ -47,7 +47,7 @@ async fn a_chain_is_found_sped_up_and_hashes_and_every_nonce_is_a_ticket() {
 #[tokio::test]
 async fn a_chain_may_stay_at_the_rate_of_reset() {
     let bench = bench(&[("baud = 1_041_666", "baud = 115_740")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     assert_eq!(miner.mine(1, 1, 2).await.len(), 2);
@@ -57,7 +57,7 @@ async fn a_chain_may_stay_at_the_rate_of_reset() {
 #[tokio::test]
 async fn a_new_generation_goes_out_at_once_and_older_work_never_again() {
     let bench = bench(&[("work_interval_ms = 500", "work_interval_ms = 1200")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let miner = bench.miner().await;
     miner.send(work(1, 1));
@@ -87,7 +87,7 @@ async fn a_new_generation_goes_out_at_once_and_older_work_never_again() {
 #[tokio::test]
 async fn credit_bounds_what_waits_and_a_bad_packet_changes_nothing() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.send_packet(&[]).unwrap_or(());
@@ -121,7 +121,7 @@ async fn credit_bounds_what_waits_and_a_bad_packet_changes_nothing() {
 #[tokio::test]
 async fn idle_stops_work_and_a_second_holder_takes_over() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut first = bench.miner().await;
     first.send(work(5, 1));
@@ -142,7 +142,7 @@ async fn idle_stops_work_and_a_second_holder_takes_over() {
 #[tokio::test]
 async fn flipped_bits_and_garbage_are_counted_and_survived() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     miner.mine(1, 1, 1).await;
@@ -162,7 +162,7 @@ async fn flipped_bits_and_garbage_are_counted_and_survived() {
 #[tokio::test]
 async fn wrong_and_repeated_nonces_are_passed_on_for_the_miner_to_judge() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     bench.simulator.fault(Fault::WrongNonces(2));
@@ -174,7 +174,7 @@ async fn wrong_and_repeated_nonces_are_passed_on_for_the_miner_to_judge() {
 #[tokio::test]
 async fn a_pool_that_allows_fewer_version_bits_is_obeyed() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let miner = bench.miner().await;
     miner.send(adit_work::frame::Work { version_mask: 0x00ff_e000, ..work(1, 1) });
@@ -185,7 +185,7 @@ async fn a_pool_that_allows_fewer_version_bits_is_obeyed() {
 async fn chips_that_do_not_answer_are_named_in_the_status_and_tried_again() {
     let bench = bench(&[QUICK]);
     bench.simulator.fault(Fault::ChainSilent(true));
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert_eq!(status.fault, "chain 0: 0 of 1 BM1370 answered");
     assert!(!bench.state().rail.on && bench.state().reset);
@@ -199,7 +199,7 @@ async fn chips_that_do_not_answer_are_named_in_the_status_and_tried_again() {
 #[tokio::test]
 async fn a_chain_that_falls_silent_is_given_up() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     bench.simulator.fault(Fault::ChainSilent(true));
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
@@ -209,7 +209,7 @@ async fn a_chain_that_falls_silent_is_given_up() {
 #[tokio::test]
 async fn an_idle_chain_is_not_taken_for_a_dead_one() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     tokio::time::sleep(Duration::from_secs(11)).await;
     assert_eq!(bench.status().await.stage, "hashing");

@@ -26,8 +26,7 @@ fn line(bench: &Bench, name: &str) -> bool {
 #[tokio::test]
 async fn a_trimmed_rail_comes_at_its_voltage_and_goes_with_the_driver() {
     let bench = ember(&[QUICK]);
-    let driver = bench.drive();
-    bench.alive().await;
+    let driver = bench.drive().await;
     hashing(&bench).await;
     let truth = bench.state();
     assert!((3050..3150).contains(&truth.rail.millivolts), "{:?}", truth.rail);
@@ -45,8 +44,7 @@ async fn a_trimmed_rail_comes_at_its_voltage_and_goes_with_the_driver() {
 #[tokio::test]
 async fn its_voltage_follows_what_is_asked_for_within_the_limits() {
     let bench = ember(&[QUICK]);
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     let control = bench.control().await;
     let targets = |volts| Targets { volts: Some(volts), ..Targets::default() };
@@ -63,8 +61,7 @@ async fn its_voltage_follows_what_is_asked_for_within_the_limits() {
 async fn a_rail_that_is_not_what_was_asked_for_is_switched_off() {
     for (millivolts, why) in [(400.0, "voltage low"), (-300.0, "voltage high")] {
         let bench = ember(&[QUICK]);
-        let _driver = bench.drive();
-        bench.alive().await;
+        let _driver = bench.drive().await;
         hashing(&bench).await;
         bench.simulator.fault(Fault::RailDrop(millivolts));
         bench.until("off", |truth| !truth.rail.on && truth.reset).await;
@@ -78,8 +75,7 @@ async fn a_rail_that_is_not_what_was_asked_for_is_switched_off() {
 async fn a_rail_that_stays_on_is_found_before_power_and_after() {
     let bench = ember(&[QUICK]);
     bench.simulator.fault(Fault::RailStuckOn(true));
-    let driver = bench.drive();
-    bench.alive().await;
+    let driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.fault.contains("still at")).await;
     assert!(status.fault.contains("after it was switched off"), "{}", status.fault);
     assert!(bench.state().reset, "held whatever the rail does");
@@ -95,8 +91,7 @@ async fn a_rail_that_stays_on_is_found_before_power_and_after() {
 async fn a_rail_without_a_trim_is_never_switched_on() {
     // Nobody answers where the current source should be.
     let bench = ember(&[QUICK, ("address = 0x48\noutput = 0", "address = 0x47\noutput = 0")]);
-    let _driver = bench.drive();
-    bench.alive().await;
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert!(status.fault.contains("DS4432U at 0x47"), "{}", status.fault);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -126,8 +121,7 @@ async fn a_bitaxe_whose_switch_can_be_reached_would_hash_and_one_whose_cannot_is
         ),
     ];
     let bench = whole("bench-emberone00", &BITAXE_ULTRA, &[&[QUICK][..], &ultra].concat());
-    let driver = bench.drive();
-    bench.alive().await;
+    let driver = bench.drive().await;
     hashing(&bench).await;
     let truth = bench.state();
     assert!((1180..1220).contains(&truth.rail.millivolts), "{:?}", truth.rail);
@@ -136,7 +130,7 @@ async fn a_bitaxe_whose_switch_can_be_reached_would_hash_and_one_whose_cannot_is
 
     let without = ("enable = { bus = \"control\", line = 1, active = \"low\" }\n", "");
     let bench = whole("bench-emberone00", &BITAXE_ULTRA, &[&ultra[..], &[without]].concat());
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     let why = "cannot be powered: rail ds4432u without an enable line and a meter is not driven yet";
     assert_eq!(status.fault, why);

@@ -26,7 +26,7 @@ async fn no_power_without_a_turning_fan() {
     for fault in [Fault::FanStopped(true), Fault::TachSilent(true)] {
         let bench = bench(&[QUICK, ("spin_up_ms = 5000", "spin_up_ms = 600")]);
         bench.simulator.fault(fault);
-        let driver = bench.drive();
+        let driver = bench.drive().await;
         let status = bench.until_status("fault", |status| status.stage == "fault").await;
         assert_eq!(status.fault, "fan at 0 rpm, must turn at 2000");
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -36,10 +36,21 @@ async fn no_power_without_a_turning_fan() {
     }
 }
 
+/// A fan controller that was never told to count must not pass for a fan that stands still.
+#[tokio::test]
+async fn a_board_that_nobody_asks_to_hash_says_how_fast_its_fan_turns_and_that_it_is_well() {
+    let bench = bench(&[]);
+    let _driver = bench.drive_for_nobody(|| ());
+    let turns = |status: &adit_bus::hardware::HardwareStatus| status.fans[0].rpm > 2000;
+    let status = bench.until_status("a fan that turns", turns).await;
+    assert_eq!((status.stage.as_str(), status.fans[0].state.as_str()), ("off", "good"), "{status:?}");
+    assert!(status.faults.is_empty() && !bench.rail_was_ever_on());
+}
+
 #[tokio::test]
 async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
     let bench = bench(&[]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     let order: Vec<String> = bench
         .events()
@@ -58,7 +69,7 @@ async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
 #[tokio::test]
 async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the_fan() {
     let bench = bench(&[("[temperature]", "[safety]\nretry_ms = 300\n\n[temperature]")]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     bench.simulator.fault(Fault::FanStopped(true));
     let took = bench.until("rail off", |truth| !truth.rail.on && truth.reset).await;
@@ -76,7 +87,7 @@ async fn a_stopped_fan_cuts_power_within_seconds_and_hashing_comes_back_with_the
 #[tokio::test]
 async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     tokio::time::sleep(Duration::from_millis(1600)).await;
     bench.simulator.fault(Fault::Temperature(60.0));
@@ -84,6 +95,8 @@ async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
     assert!(took < SECONDS, "{took:?}");
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert!(status.fault.contains("°C"), "{}", status.fault);
+    let board = status.sensors.iter().find(|sensor| sensor.name == "board").unwrap();
+    assert_eq!(board.state, "hot", "{board:?}");
     assert_eq!(bench.state().fan.percent, 100);
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(!bench.state().rail.on);
@@ -95,7 +108,7 @@ async fn heat_cuts_power_and_keeps_it_off_until_it_is_cool() {
 async fn a_rail_that_does_not_come_or_goes_away_is_a_fault() {
     let bench = bench(&[QUICK]);
     bench.simulator.fault(Fault::RailStuckOff(true));
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
     assert_eq!(status.fault, "rail at 0.000 V, must be 1.050 to 1.250");
     bench.simulator.fault(Fault::RailStuckOff(false));
@@ -112,7 +125,7 @@ async fn a_rail_that_does_not_come_or_goes_away_is_a_fault() {
 #[tokio::test]
 async fn a_silent_controller_is_a_fault_and_the_chips_are_slowed_down_over_their_own_line() {
     let bench = bench(&[QUICK]);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     hashing(&bench).await;
     bench.simulator.fault(Fault::BoardSilent(true));
     let status = bench.until_status("fault", |status| status.stage == "fault").await;
@@ -126,7 +139,7 @@ async fn a_silent_controller_is_a_fault_and_the_chips_are_slowed_down_over_their
 #[tokio::test]
 async fn the_end_of_the_driver_is_the_safe_state() {
     let bench = bench(&[]);
-    let driver = bench.drive();
+    let driver = bench.drive().await;
     hashing(&bench).await;
     driver.stop().unwrap();
     let truth = bench.state();
@@ -175,6 +188,7 @@ async fn readiness_comes_before_power_and_the_milestone_with_the_first_job() {
     let heard = hear("READY=1");
     let ready = began.elapsed();
     assert!(!heard.contains("STATUS=power"), "{heard}");
+    bench.alive().await;
     assert!(hear("STATUS=hashing").contains("STATUS=ramp"));
     let up = began.elapsed();
     let miner = bench.miner().await;
@@ -232,6 +246,7 @@ fn safe_state(bench: &Bench) -> (i32, Duration) {
 async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -248,6 +263,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
         std::fs::remove_file(bench.door(name)).unwrap();
     }
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     child.kill().unwrap();
     child.wait().unwrap();
@@ -257,6 +273,7 @@ async fn after_kill_9_the_one_shot_takes_power_off_and_a_new_driver_hashes() {
 async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     // Stopped stands for stuck in the kernel: it runs no more and keeps its lock.
     let stopped = Command::new("kill").args(["-STOP", &child.id().to_string()]).status().unwrap();
@@ -274,7 +291,7 @@ async fn a_driver_that_hangs_with_the_port_locked_does_not_keep_the_one_shot_out
 #[tokio::test]
 async fn the_one_shot_gets_through_to_a_controller_that_waits_for_half_a_request() {
     let bench = bench(&[]);
-    let driver = bench.drive();
+    let driver = bench.drive().await;
     hashing(&bench).await;
     // A driver that dies leaves the rail on; this one is only stopped, so it is switched on again by hand, and then half a request is left behind.
     driver.stop().unwrap();
@@ -299,10 +316,36 @@ async fn the_one_shot_says_which_part_was_not_reached() {
     assert!(took < Duration::from_millis(2500), "{took:?}");
 }
 
+/// Whether the file cannot be understood, or says what the profile does not ask. The exit code says what was read back.
+#[test]
+fn what_is_wrong_in_the_units_own_file_does_not_keep_power_on() {
+    let bench = bench(&[]);
+    let unit = bench.profile_path.with_file_name("commissioning.toml");
+    for (text, complaint) in [
+        (
+            "machine = \"bench-bitaxe\"\n[confirmed]\n\"board.rail.volts\" = 1.2\n",
+            "board.rail.volts is not disputed",
+        ),
+        ("machine = 3\n", "invalid type"),
+    ] {
+        std::fs::write(&unit, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_adit-hardware"))
+            .arg("--safe-state")
+            .args([Path::new("--machine"), &bench.profile_path, Path::new("--commissioning"), &unit])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(complaint), "{said}");
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(bench.state().reset);
+    }
+}
+
 #[tokio::test]
 async fn sigterm_is_the_safe_state_and_exit_code_0_and_the_console_says_what_the_contract_says() {
     let bench = bench(&[]);
     let mut child = spawn(&bench);
+    bench.alive().await;
     hashing(&bench).await;
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -335,5 +378,8 @@ fn what_a_person_typed_wrong_is_answered_in_one_line() {
     assert!(text.contains("no socket named hardware.status was passed"), "{text}");
     let (code, text) = said(&["--machine", "/nowhere.toml", "--safe-state"]);
     assert_eq!(code, Some(1));
-    assert_eq!(text, "ERROR adit_hardware: /nowhere.toml: No such file or directory (os error 2)");
+    assert_eq!(
+        text,
+        "ERROR adit_hardware: safe state: nothing was touched: /nowhere.toml: No such file or directory (os error 2)"
+    );
 }

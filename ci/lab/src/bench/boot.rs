@@ -13,6 +13,7 @@ use crate::{
     buses::Buses,
     console::Event,
     images::{Difference, Images, copy_sparse},
+    machine::Machine,
     qemu::Said,
     site::{Backend, Effort, Rig, RigInputs},
 };
@@ -32,7 +33,10 @@ struct Boot {
 pub(super) async fn measure(runs: usize) -> Result<Measured> {
     let images = Images::prepare(&crate::prepare::out()?, &[], &[])?;
     let noop = images.other_program(NOOP)?;
-    let noop = images.other_slot("noop-slot", &Difference { version: ".no-op", init: Some(&noop) })?;
+    let noop = images.other_slot(
+        "noop-slot",
+        &Difference { version: ".no-op", init: Some(&noop), ..Difference::default() },
+    )?;
     let backend = Backend::start(None, Effort::default(), None).await?;
     let folder = tempfile::Builder::new().prefix("adit-bench-").tempdir()?;
     let disks = [folder.path().join("noop.img"), folder.path().join("unit.img")];
@@ -64,6 +68,7 @@ fn start(images: &Images, disk: &Path) -> Result<(Rig, tempfile::TempDir)> {
         disk: &own,
         folder: folder.path(),
         extra: &[],
+        machine: &Machine::bitaxe(),
         buses: &Buses::default(),
         hurry_bits: 0,
     })?;

@@ -21,6 +21,7 @@ use crate::{
     budgets::{Bench, Figure},
     buses::Buses,
     images::Images,
+    machine::Machine,
     site::{Backend, Effort, Rig, RigInputs},
 };
 
@@ -69,6 +70,7 @@ pub(super) async fn measure(mine: Duration) -> Result<Measured> {
         disk: &disk,
         folder: work.path(),
         extra: &[],
+        machine: &Machine::bitaxe(),
         buses: &Buses::default(),
         hurry_bits: 0,
     })?;

@@ -2,20 +2,13 @@
 
 use std::{
     io::Write,
-    net::SocketAddr,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use serde_json::Value;
 
-use crate::support::{BOOT, mining_unit, release};
-
-/// One answer of the unit's, or why there is none; both with an end.
-async fn ask(page: SocketAddr, path: &str, accept: &str) -> reqwest::Result<String> {
-    let request = reqwest::Client::new().get(format!("http://{page}{path}")).header("accept", accept);
-    request.timeout(Duration::from_secs(10)).send().await?.error_for_status()?.text().await
-}
+use crate::support::{BOOT, ask, mining_unit, release};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mining_unit_shows_itself_to_browsers_programs_and_prometheus() {

@@ -85,7 +85,7 @@ async fn slot_b_whose_init_exits_falls_back_to_a_after_its_tries() {
     let images = release();
     let init = images.folder.join("exits");
     std::fs::write(&init, program_that_exits()).unwrap();
-    let difference = Difference { version: ".init-exits", init: Some(&init) };
+    let difference = Difference { version: ".init-exits", init: Some(&init), ..Difference::default() };
     let dead = images.other_slot("init-exits", &difference).unwrap();
 
     let disk = Disk::new(images, [&images.slot, &dead], copies(state(Slot::B, 3, 3)), None);

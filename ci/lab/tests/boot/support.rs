@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    net::SocketAddr,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -13,6 +14,7 @@ use adit_lab::{
     buses::Buses,
     console::Event,
     images::Images,
+    machine::Machine,
     site::{Backend, Effort, Rig, RigInputs},
 };
 use adit_slots::{
@@ -26,8 +28,9 @@ pub(crate) const BOOT: Duration = Duration::from_secs(90);
 
 static RELEASE: OnceLock<Images> = OnceLock::new();
 static WITH_AGENT: OnceLock<Images> = OnceLock::new();
+static WITH_DESK: OnceLock<Images> = OnceLock::new();
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
@@ -40,8 +43,18 @@ pub(crate) fn release() -> &'static Images {
 
 /// The same with the agent in its root.
 pub(crate) fn with_agent() -> &'static Images {
-    let overlay = Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent");
-    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[overlay]).unwrap())
+    WITH_AGENT.get_or_init(|| Images::prepare(&folder("agent"), &["adit-agent"], &[agent_overlay()]).unwrap())
+}
+
+pub(crate) fn agent_overlay() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays/agent")
+}
+
+/// … and with machine profiles that are for tests.
+pub(crate) fn with_desk() -> &'static Images {
+    let overlays =
+        ["agent", "desk"].map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("overlays").join(name));
+    WITH_DESK.get_or_init(|| Images::prepare(&folder("desk"), &["adit-agent"], &overlays).unwrap())
 }
 
 /// As of a disk that leaves the workshop (sequence numbers are 1 and 2), but for order and tries.
@@ -64,6 +77,12 @@ impl Disk {
     /// As it leaves the workshop: the images' own slot twice, A first, with all tries.
     pub(crate) fn fresh(images: &Images, config: Option<&str>) -> Self {
         Self::new(images, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), config)
+    }
+
+    /// Likewise for a unit that drives `machine`.
+    pub(crate) fn for_machine(images: &Images, machine: &Machine, config: Option<&str>) -> Self {
+        let slot = images.slot_for(machine).unwrap();
+        Self::new(images, [&slot, &slot], adit_image::disk::fresh_boot_state(), config)
     }
 
     pub(crate) fn new(
@@ -118,7 +137,17 @@ impl Disk {
 
     /// Boots with these buses beside the serial ports.
     pub(crate) fn boot_with_buses(&self, images: &Images, buses: &Buses) -> Rig {
-        self.start(images, &self.image, &[], buses, 0)
+        self.boot_with(images, &Machine::bitaxe(), buses)
+    }
+
+    /// Boots with `machine` on the unit's ports and buses.
+    pub(crate) fn boot_driving(&self, images: &Images, machine: &Machine) -> Rig {
+        self.boot_with(images, machine, &Buses::default())
+    }
+
+    /// … and these buses beside its own.
+    pub(crate) fn boot_with(&self, images: &Images, machine: &Machine, buses: &Buses) -> Rig {
+        self.start(images, &self.image, &[], machine, buses, 0)
     }
 
     /// Boots with this time (UTC, `2026-02-01T12:00:00`) in the board's clock chip.
@@ -163,17 +192,25 @@ impl Disk {
 
     /// `disk`: how QEMU names this disk's image.
     fn boot_through(&self, images: &Images, disk: &Path, extra: &[String]) -> Rig {
-        self.start(images, disk, extra, &Buses::default(), 0)
+        self.start(images, disk, extra, &Machine::bitaxe(), &Buses::default(), 0)
     }
 
     /// Boots with a chip that searches as fast as this computer can.
     pub(crate) fn boot_in_a_hurry(&self, images: &Images) -> Rig {
-        self.start(images, &self.image, &[], &Buses::default(), 3)
+        self.start(images, &self.image, &[], &Machine::bitaxe(), &Buses::default(), 3)
     }
 
-    fn start(&self, images: &Images, disk: &Path, extra: &[String], buses: &Buses, hurry_bits: u32) -> Rig {
+    fn start(
+        &self,
+        images: &Images,
+        disk: &Path,
+        extra: &[String],
+        machine: &Machine,
+        buses: &Buses,
+        hurry_bits: u32,
+    ) -> Rig {
         let folder = self.folder.path();
-        Rig::start(&RigInputs { images, disk, folder, extra, buses, hurry_bits }).unwrap()
+        Rig::start(&RigInputs { images, disk, folder, extra, machine, buses, hurry_bits }).unwrap()
     }
 }
 
@@ -222,4 +259,18 @@ pub(crate) async fn slots_until_init(rig: &Rig, cursor: usize) -> (String, Strin
         .await
         .unwrap();
     (started, booted, next)
+}
+
+/// One answer of the unit's page, or why there is none; both with an end.
+pub(crate) async fn ask(page: SocketAddr, path: &str, accept: &str) -> reqwest::Result<String> {
+    let request = reqwest::Client::new().get(format!("http://{page}{path}")).header("accept", accept);
+    request.timeout(Duration::from_secs(10)).send().await?.error_for_status()?.text().await
+}
+
+/// What a process has taken of the emulated processor since it was started.
+pub(crate) async fn processor_ms(rig: &Rig, name: &str) -> u64 {
+    let answer = rig.agent("memory").await.unwrap();
+    let of = |about: &str| about.strip_prefix(name)?.split_ascii_whitespace().nth(3)?.parse().ok();
+    let found = answer.trim_start_matches("ok ").split(", ").find_map(of);
+    found.unwrap_or_else(|| panic!("no {name} in {answer}"))
 }

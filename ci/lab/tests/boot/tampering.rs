@@ -111,7 +111,7 @@ fn mixed(images: &Images, boot: &SlotFiles, root: &SlotFiles) -> SlotFiles {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kernel_of_one_release_with_the_root_of_another_is_refused() {
     let images = release();
-    let other = images.other_slot("next", &Difference { version: ".next", init: None }).unwrap();
+    let other = images.other_slot("next", &Difference { version: ".next", ..Difference::default() }).unwrap();
     assert_ne!(other.manifest.root.root_hash, images.slot.manifest.root.root_hash);
     let mixed = mixed(images, &images.slot, &other);
     let disk = Disk::new(images, [&mixed, &images.slot], copies(state(Slot::A, 2, 3)), None);

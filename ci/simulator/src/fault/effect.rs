@@ -36,9 +36,11 @@ pub(crate) struct MachineFaults {
     pub(crate) board_silent: bool,
     pub(crate) temperature_offset: f64,
     pub(crate) ambient: f64,
+    pub(crate) psu_stuck_on: bool,
     pub(crate) psu_refuses: bool,
     pub(crate) psu_deaf: bool,
     pub(crate) rail_controllers_deaf: bool,
+    pub(crate) button_pressed: bool,
     pub(crate) boards: Vec<BoardFaults>,
 }
 
@@ -63,9 +65,11 @@ impl MachineFaults {
             board_silent: false,
             temperature_offset: 0.0,
             ambient: AMBIENT_CELSIUS,
+            psu_stuck_on: false,
             psu_refuses: false,
             psu_deaf: false,
             rail_controllers_deaf: false,
+            button_pressed: false,
             boards: vec![BoardFaults::default(); boards],
         }
     }
@@ -93,12 +97,14 @@ impl MachineFaults {
             Fault::BoardSilent(on) => self.board_silent = on,
             Fault::Temperature(offset) => self.temperature_offset = offset,
             Fault::Ambient(celsius) => self.ambient = celsius.unwrap_or(AMBIENT_CELSIUS),
+            Fault::PsuStuckOn(on) => self.psu_stuck_on = on,
             Fault::PsuNak(on) => self.psu_refuses = on,
             Fault::PsuHeartbeatIgnored(on) => self.psu_deaf = on,
             Fault::RailHeartbeatIgnored(on) => self.rail_controllers_deaf = on,
             Fault::RailStuckOff(on) => self.boards[board].rail_stuck_off = on,
             Fault::RailStuckOn(on) => self.boards[board].rail_stuck_on = on,
             Fault::RailDrop(millivolts) => self.boards[board].rail_drop = millivolts / 1e3,
+            Fault::ButtonPressed(on) => self.button_pressed = on,
             Fault::RailControllerBlank(on) => self.boards[board].controller_blank = on,
             Fault::ExtraLoad(amperes) => self.boards[board].extra_amperes = amperes,
             Fault::Unplugged(on) => self.boards[board].unplugged = on,

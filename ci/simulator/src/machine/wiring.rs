@@ -63,7 +63,8 @@ impl Machine {
             let faults = &self.faults.boards[board];
             let target = if faults.rail_stuck_on { commanded } else { target };
             let cut = faults.rail_stuck_off || faults.unplugged;
-            seat.target_volts = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            let wanted = if cut { 0.0 } else { (target - faults.rail_drop).max(0.0) };
+            seat.target_volts = if faults.rail_stuck_on { wanted.max(seat.rail_volts) } else { wanted };
         }
     }
 
@@ -125,6 +126,11 @@ impl Machine {
         for (number, seat) in self.seats.iter().enumerate() {
             if let Some(line) = seat.plug_line {
                 self.lines.drive(line, Some(!self.faults.boards[number].unplugged));
+            }
+        }
+        for (number, line) in self.model.lines().enumerate() {
+            if line.role == Role::Button {
+                self.lines.drive(number, Some(!self.faults.button_pressed));
             }
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use adit_bus::{
     door,
-    hardware::{self, BoardStatus, ChainStatus, FanStatus, HardwareStatus, SensorStatus},
+    hardware::{self, BoardStatus, ChainStatus, ChipStatus, FanStatus, HardwareStatus, SensorStatus},
     miner::{self, MinerStatus},
     network::{self, NetworkStatus},
 };
@@ -117,6 +117,21 @@ struct HardwareDoor(Arc<Mutex<HardwareStatus>>);
 impl HardwareDoor {
     fn read(&self) -> HardwareStatus {
         self.0.lock().unwrap().clone()
+    }
+
+    /// All alike, as their chain is; those that were not found are at its end.
+    fn chips(&self, chain: u8) -> Vec<ChipStatus> {
+        let status = self.0.lock().unwrap();
+        let chain = &status.chains[usize::from(chain)];
+        let chip = |place| ChipStatus {
+            place,
+            address: (2 * place) as u8,
+            found: place < chain.chips_found,
+            nonces: chain.nonces,
+            errors: chain.chip_errors,
+            die_celsius: chain.die_celsius,
+        };
+        (0..chain.chips_expected).map(chip).collect()
     }
 }
 

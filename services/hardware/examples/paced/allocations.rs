@@ -39,7 +39,7 @@ async fn measure_with(
     length: Duration,
 ) -> Value {
     let bench = machine_with(profile, model, chips, changes, |config| config.base_bits = BASE_BITS);
-    let _driver = bench.drive_after(allocations::note_this_thread);
+    let _driver = bench.drive_after(allocations::note_this_thread).await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     allocations::take();
     let mut miner = bench.miner().await;

@@ -17,7 +17,7 @@ const SLOWER_BITS: u32 = 10;
 /// A chain as long as an S19j Pro's. Each work is the first of a new generation, so it goes out at once.
 pub(crate) async fn measure(jobs: u32) -> Value {
     let bench = machine_with("bench-bm1362", &BM1362, 126, &[], |config| config.slowdown_bits += SLOWER_BITS);
-    let _driver = bench.drive();
+    let _driver = bench.drive().await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let baud = bench.state().chain.baud;
     let miner = bench.miner().await;

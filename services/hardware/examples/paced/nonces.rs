@@ -32,7 +32,7 @@ pub(crate) async fn measure(length: Duration) -> Value {
     });
     let thread = Arc::new(AtomicU32::new(0));
     let id = Arc::clone(&thread);
-    let _driver = bench.drive_after(move || id.store(floor::own_thread(), Ordering::SeqCst));
+    let _driver = bench.drive_after(move || id.store(floor::own_thread(), Ordering::SeqCst)).await;
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     let mut load = Load::default();

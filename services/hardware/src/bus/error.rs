@@ -23,7 +23,7 @@ pub(crate) enum BusError {
     #[error("{error}")]
     Device { error: io::Error },
     #[error("GPIO {chip} line {line}: {error}")]
-    Line { chip: String, line: u32, error: gpiocdev::Error },
+    Line { chip: String, line: u32, error: String },
     #[error("GPIO {chip}: {error}")]
     Chip { chip: String, error: String },
     #[error("refused to write to the EEPROM at {address:#04x}")]

@@ -87,14 +87,20 @@ impl Chain<'_> {
     /// After everything: every chip is there, has its own address, and understands the line rate.
     async fn check_addresses(&mut self) -> Result<(), ChainFault> {
         let heard = self.count(self.chip.generation.read(Target::All, register::CHIP_ID).as_bytes()).await?;
-        let mut all = true;
+        let mut missing = None;
         self.status.chips(self.index, |_, chips| {
             for chip in chips {
                 chip.found = heard.has(chip.address);
-                all &= chip.found;
+                if !chip.found {
+                    missing.get_or_insert((chip.place, chip.address));
+                }
             }
         });
-        if all { Ok(()) } else { Err(ChainFault::Addresses) }
+        let (expected, chip) = (self.profile.chips, self.chip.name);
+        match missing {
+            None => Ok(()),
+            Some((place, address)) => Err(ChainFault::Address { place, address, expected, chip }),
+        }
     }
 
     /// Asks all chips who they are until as many answer as there should be.

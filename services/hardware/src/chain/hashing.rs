@@ -2,7 +2,9 @@
 
 use std::{convert::Infallible, rc::Rc, time::Duration};
 
-use adit_asic::{Job, KiloHertz, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register};
+use adit_asic::{
+    Frame, Job, KiloHertz, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register,
+};
 use adit_work::frame::Work;
 use tokio::time::{Instant, sleep_until};
 
@@ -10,15 +12,19 @@ use super::{
     Chain, ChainFault, Oddity,
     clock::Tuning,
     jobs::{Jobs, Versions},
+    roll_call::{Lost, RollCall},
     rolling::Rolling,
     telemetry::Telemetry,
 };
 use crate::{bus::Question, notify, work_path::Epoch};
 
-/// A chain that said nothing for so long is asked …
+/// Between two questions to all chips. Their answers fill a slow line for a tenth of a second.
+const QUESTIONS: Duration = Duration::from_secs(2);
+/// A chain that said nothing for so long is asked who is there …
 const ASK_AFTER: Duration = Duration::from_secs(3);
-/// … and given up when nothing came for so long.
+/// … and given up when nothing came for so long, and none of so many questions was answered.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(9);
+const UNANSWERED: u32 = 2;
 
 /// What the chain is doing.
 struct Hashing {
@@ -33,8 +39,11 @@ struct Hashing {
     job_interval: Duration,
     tuning: Tuning,
     telemetry: Telemetry,
+    roll: RollCall,
     heard: Instant,
-    asked: Instant,
+    /// When the next question to all chips is due, and how many there were since something was heard.
+    question: Instant,
+    asked: u32,
 }
 
 impl Hashing {
@@ -68,9 +77,11 @@ impl Chain<'_> {
             rolling: None,
             job_interval: self.job_interval(clock),
             tuning: Tuning::new(clock, now),
-            telemetry: Telemetry::new(self.chip, self.profile.chips, now),
+            telemetry: Telemetry::new(self.chip, self.profile.chips),
+            roll: RollCall::new(self.profile.chips, now),
             heard: now,
-            asked: now,
+            question: now + QUESTIONS,
+            asked: 0,
         };
         let _open = self.mailbox.open();
         loop {
@@ -83,16 +94,13 @@ impl Chain<'_> {
                 };
                 self.port.write(frame.as_bytes()).await?;
             }
-            if now >= hashing.heard.max(hashing.asked) + ASK_AFTER {
-                self.ask(&mut hashing, now).await?;
-            }
-            // Credits that the miner did not take earlier. Not with `ask` alone: chips that answer for their counters are never quiet enough for that.
-            self.path.announce();
-            if hashing.telemetry.due().is_some_and(|due| now >= due)
-                && let Some(question) = hashing.telemetry.ask(now)
+            if now >= hashing.question
+                && let Some(question) = self.question(&mut hashing, now)?
             {
                 self.port.write(question.as_bytes()).await?;
             }
+            // Credits that the miner did not take earlier.
+            self.path.announce();
             let clock = self.orders.clock(self.index);
             if let Some(new) = self.tune(&mut hashing.tuning, clock).await? {
                 hashing.job_interval = self.job_interval(new);
@@ -111,11 +119,10 @@ impl Chain<'_> {
             }
             let next_job = hashing.next_job(self.path.epoch());
             let next_work = waiting.map(|_| hashing.next_work());
-            let asking = hashing.heard.max(hashing.asked) + ASK_AFTER;
-            let wake = [next_work, next_job, hashing.telemetry.due(), hashing.tuning.next(clock)]
+            let wake = [next_work, next_job, hashing.tuning.next(clock)]
                 .into_iter()
                 .flatten()
-                .fold(asking, Instant::min);
+                .fold(hashing.question, Instant::min);
             let (path, orders, index) = (self.path, self.orders, self.index);
             let mailbox = Rc::clone(&self.mailbox);
             tokio::select! {
@@ -183,7 +190,7 @@ impl Chain<'_> {
     }
 
     fn hear(&mut self, hashing: &mut Hashing, response: Response, received_us: u64) {
-        hashing.heard = Instant::now();
+        (hashing.heard, hashing.asked) = (Instant::now(), 0);
         match response {
             Response::Nonce { nonce, excess, job, version_bits } => {
                 let report = self.chip.nonce_report(nonce, excess, job, version_bits);
@@ -203,15 +210,20 @@ impl Chain<'_> {
                     Err((kind, what)) => self.impossible(kind, what),
                 }
             }
-            // The answer to `ask`.
-            Response::Register { value, register: register::CHIP_ID, .. }
-                if value >> 16 == u32::from(self.chip.id) => {}
+            Response::Register { value, chip, register: register::CHIP_ID }
+                if value >> 16 == u32::from(self.chip.id) =>
+            {
+                match self.place_of(chip) {
+                    Some(place) => hashing.roll.answers(place),
+                    None => self.impossible(Oddity::Chip, "an answer from an address that no chip has"),
+                }
+            }
             Response::Register { value, .. } if self.mailbox.hear(value) => {}
             Response::Register { value, chip, register } => {
                 let telemetry = &mut hashing.telemetry;
                 let mut known = false;
                 self.status.chips(self.index, |chain, chips| {
-                    known = telemetry.hear(register, chip, value, chain, chips);
+                    known = telemetry.hear(hashing.heard, register, chip, value, chain, chips);
                 });
                 if !known {
                     self.impossible(Oddity::Register, "an answer to no question");
@@ -226,13 +238,37 @@ impl Chain<'_> {
         self.chip.start_up(self.profile.domains).iter().any(dummy)
     }
 
-    /// Asks the chips who they are when they have been quiet, which without work they rightly are.
-    async fn ask(&mut self, hashing: &mut Hashing, now: Instant) -> Result<(), ChainFault> {
-        if now >= hashing.heard + GIVE_UP_AFTER {
+    /// What all chips are to be asked now: who they are, when that is due or the line was quiet, which without work it rightly is; else one of their registers. Ends what was asked before.
+    fn question(&mut self, hashing: &mut Hashing, now: Instant) -> Result<Option<Frame>, ChainFault> {
+        hashing.question = now + QUESTIONS;
+        if now >= hashing.heard + GIVE_UP_AFTER && hashing.asked >= UNANSWERED {
             return Err(ChainFault::Silent { seconds: GIVE_UP_AFTER.as_secs() });
         }
-        hashing.asked = now;
-        let question = self.chip.generation.read(Target::All, register::CHIP_ID);
-        Ok(self.port.write(question.as_bytes()).await?)
+        let lost = hashing.roll.end(now, hashing.heard);
+        self.status.chips(self.index, |chain, chips| {
+            for (place, chip) in chips.iter_mut().enumerate() {
+                chip.found = hashing.roll.is_there(place);
+            }
+            chain.chips_found = chips.iter().filter(|chip| chip.found).count() as u16;
+            hashing.telemetry.forget(now, chain, chips);
+        });
+        if let Some(Lost { place, left }) = lost {
+            return Err(ChainFault::Lost {
+                place: place as u16,
+                address: self.chip.address(place as u16, self.profile.chips),
+                left,
+                expected: self.profile.chips,
+                chip: self.chip.name,
+            });
+        }
+        let quiet = now >= hashing.heard + ASK_AFTER;
+        let question = if quiet || hashing.roll.is_due(now) {
+            hashing.roll.call(now);
+            Some(self.chip.generation.read(Target::All, register::CHIP_ID))
+        } else {
+            hashing.telemetry.ask()
+        };
+        hashing.asked += u32::from(question.is_some());
+        Ok(question)
     }
 }

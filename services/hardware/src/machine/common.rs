@@ -2,7 +2,7 @@ use std::cell::{Cell, RefCell};
 
 use tokio::sync::{Notify, watch};
 
-use crate::{board::SafeState, notify, power::Fault};
+use crate::{board::SafeState, cooling::Cooling, notify, power::Fault};
 
 /// How a board's last try to make it safe has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,12 @@ pub(super) struct Common {
     became_ready: Notify,
     alarm: RefCell<Option<Fault>>,
     rung: Notify,
+    /// Fans that boards share work for all of them.
+    pub(super) cooling: Cooling,
 }
 
 impl Common {
-    pub(super) fn new(boards: usize) -> Self {
+    pub(super) fn new(boards: usize, cooling: Cooling) -> Self {
         Self {
             supply: watch::Sender::new(false),
             tried: RefCell::new(vec![Tried::NotYet; boards]),
@@ -34,6 +36,7 @@ impl Common {
             became_ready: Notify::new(),
             alarm: RefCell::default(),
             rung: Notify::new(),
+            cooling,
         }
     }
 
@@ -93,6 +96,7 @@ impl Common {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Profile;
 
     #[test]
     fn ready_when_every_board_was_tried_and_one_is_safe_or_none_is_there() {
@@ -108,7 +112,9 @@ mod tests {
             (vec![&absent, &absent], true),
         ];
         for (states, wanted) in table {
-            let common = Common::new(states.len());
+            let profile = include_str!("../../../../overlay/etc/adit/machines/bench-bitaxe.toml");
+            let cooling = Cooling::new(&Profile::parse(profile).unwrap());
+            let common = Common::new(states.len(), cooling);
             for (board, state) in states.iter().enumerate() {
                 assert!(!common.ready.get(), "not before the last");
                 common.tried(board, state);

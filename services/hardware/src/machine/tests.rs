@@ -1,5 +1,7 @@
 //! A farm machine as a whole: three boards of 126 chips, one supply, four fans for all, on the simulator's buses, lines and serial ports.
 
+mod faults;
+
 use std::{
     convert::Infallible,
     future::Future,
@@ -18,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::{Links, Machine};
 use crate::{
-    bus::{Claim, simulated},
+    bus::{Claim, Kept, simulated},
     guard::Guard,
     orders::{Limits, Orders},
     profile::Profile,
@@ -59,9 +61,19 @@ impl Farm {
     }
 
     fn with(model: &'static MachineModel, change: impl FnOnce(String, &str) -> String) -> Self {
+        Self::with_eeproms(model, Vec::new(), change)
+    }
+
+    /// Boards that say something else than their model's do; none: as these.
+    fn with_eeproms(
+        model: &'static MachineModel,
+        eeproms: Vec<[u8; 256]>,
+        change: impl FnOnce(String, &str) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let chain = |board: usize| Endpoint::Pty(folder.path().join(format!("chain-{board}")));
-        let config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
+        let mut config = MachineConfig::new(model, (0..3).map(chain).collect(), None);
+        config.eeproms = eeproms;
         let handle = Simulator::start_machine(&config).unwrap();
         for (number, name) in ["boards", "psu", "fans"].into_iter().enumerate() {
             simulated::attach(
@@ -96,10 +108,18 @@ impl Farm {
         })
     }
 
-    /// Drives the machine while `story` goes on, then makes it safe.
+    /// Drives the machine for a miner that lives while `story` goes on, then makes it safe.
     async fn run(&self, story: impl Future<Output = ()>) {
+        self.run_for(alive, story).await;
+    }
+
+    async fn run_for(
+        &self,
+        miner_does: impl AsyncFnOnce(&OwnedFd) -> Infallible,
+        story: impl Future<Output = ()>,
+    ) {
         let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
-        let guard = Guard::new(&self.profile, &self.path).unwrap();
+        let guard = Guard::new(&self.profile, &self.path, &self.orders).unwrap();
         let mut machine = Machine::new(&self.profile, links, Claim::Alone);
         let (sender, mut holders) = mpsc::channel(1);
         let (ours, miner) = seqpacket::pair().unwrap();
@@ -109,7 +129,7 @@ impl Farm {
             () = story => {}
             never = machine.run(&guard) => match never {},
             () = self.path.serve(&mut holders) => unreachable!("it never ends"),
-            never = alive(&miner) => match never {},
+            never = miner_does(&miner) => match never {},
         }
         machine.make_safe().await;
         assert!(machine.safe().reached(), "{:?}", machine.safe());
@@ -158,6 +178,20 @@ impl Farm {
         }
     }
 
+    /// What happens meanwhile is no matter of these boards.
+    async fn while_hashing(&self, boards: &[usize], story: impl Future<Output = ()>) {
+        let others = async {
+            while boards.iter().all(|board| self.is_hashing(*board)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = story => {}
+            () = others => panic!("one of {boards:?} does not hash on: {:#?}", self.told()),
+        }
+    }
+
     fn is_hashing(&self, board: usize) -> bool {
         let truth = &self.handle.state().boards[board];
         truth.rail.on && !truth.reset && truth.chain.mhz == 535.0
@@ -171,6 +205,7 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
         farm.hashing(&[0, 1, 2]).await;
         let status = farm.told();
         assert_eq!((status.stage.as_str(), status.fault.as_str()), ("hashing", ""));
+        assert!(status.boards.iter().all(|board| board.identity == "BHB42601"), "{status:#?}");
         assert!(status.fan_rpm.len() == 4 && status.fan_rpm.iter().all(|rpm| *rpm > 5000), "{status:#?}");
         let psu =
             farm.until_told("the supply", |status| status.psu.as_ref().unwrap().state == "on").await.psu;
@@ -183,6 +218,20 @@ async fn fans_then_supply_then_resets_and_three_boards_of_126_chips_hash() {
         let reset = first(&|event| matches!(event, Event::Reset { held: false }));
         assert!(fan < psu && psu < reset, "{fan} {psu} {reset}");
         assert!(!events.iter().any(|event| matches!(event, Event::EepromWritten { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_machine_that_nobody_asks_for_work_gets_no_power_and_has_no_fault() {
+    let often = ("interval_ms = 500", "interval_ms = 50");
+    let farm = Farm::new(&S19J_PRO, &[often]);
+    let nobody = async |_: &OwnedFd| std::future::pending().await;
+    farm.run_for(nobody, async {
+        farm.until_told("quiet fans", |status| status.fans.iter().all(|fan| fan.duty_percent == 30.0)).await;
+        let (status, truth) = (farm.told(), farm.handle.state());
+        assert_eq!((status.stage.as_str(), status.fault.as_str(), status.faults.len()), ("off", "", 0));
+        assert!(!truth.psu.unwrap().on && truth.boards.iter().all(|board| board.reset));
     })
     .await;
 }
@@ -205,18 +254,19 @@ async fn a_chain_that_is_given_up_is_held_in_reset_and_the_others_hash_on() {
 }
 
 #[tokio::test]
-async fn a_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
+async fn one_stopped_fan_of_all_takes_all_off_and_hashing_comes_back_with_it() {
     let farm = Farm::new(&S19J_PRO, &[]);
     farm.run(async {
         farm.hashing(&[0, 1, 2]).await;
-        farm.handle.fault(Broken::FanStopped(true));
+        farm.handle.fault(Broken::OneFanStopped { fan: 2, on: true });
         let took = farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         farm.until("resets", |truth| truth.boards.iter().all(|board| board.reset)).await;
-        eprintln!("all off {} ms after the fans stopped", took.as_millis());
+        eprintln!("all off {} ms after the fan stopped", took.as_millis());
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
-        assert!(status.fault.starts_with("fan-1: fan stopped ("), "{}", status.fault);
+        assert!(status.fault.starts_with("fan-3: fan stopped ("), "{}", status.fault);
+        assert!(status.fault.ends_with("fans: too few fans (3 fans, limit 4)"), "{}", status.fault);
         assert_eq!(status.faults[0].stage, "all off");
-        farm.handle.fault(Broken::FanStopped(false));
+        farm.handle.fault(Broken::OneFanStopped { fan: 2, on: false });
         farm.hashing(&[0, 1, 2]).await;
         farm.until_told("no fault", |status| status.fault.is_empty()).await;
     })
@@ -228,7 +278,8 @@ async fn heat_on_a_board_that_only_the_supply_can_cut_takes_all_off() {
     let farm = Farm::new(&S19J_PRO, &[]);
     farm.run(async {
         farm.hashing(&[0, 1, 2]).await;
-        farm.handle.fault(Broken::Temperature(70.0));
+        // The inlets follow it in half a minute.
+        farm.handle.fault(Broken::Ambient(Some(140.0)));
         farm.until("off", |truth| !truth.psu.as_ref().unwrap().on).await;
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
         assert!(status.fault.contains("board hot (") && status.fault.contains("hb"), "{}", status.fault);
@@ -244,7 +295,7 @@ async fn a_board_of_another_kind_and_one_that_is_not_there_get_no_power_and_the_
     farm.run(async {
         farm.hashing(&[1]).await;
         let status = farm.until_told("another", |status| status.boards[2].state == "fault").await;
-        let reason = "hb2: board says that it is a BHB42601, the profile is for BHB42611";
+        let reason = "hb2: EEPROM: wrong board (profile says \"BHB42611\", EEPROM \"BHB42601\")";
         assert_eq!(status.boards[2].reason, reason);
         assert_eq!(
             (status.boards[0].state.as_str(), status.boards[0].reason.as_str()),
@@ -282,7 +333,7 @@ fn hang(bus: &str) {
 async fn fans_that_hang_keep_no_board_from_its_safe_state() {
     let farm = Farm::new(&S19J_PRO, &[]);
     hang("fans");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(state.rail_off && state.reset_held && !state.fan_full, "{state:?}");
 }
 
@@ -290,8 +341,63 @@ async fn fans_that_hang_keep_no_board_from_its_safe_state() {
 async fn controllers_that_hang_keep_no_reset_from_being_held() {
     let farm = Farm::behind_controllers();
     hang("boards");
-    let state = safe_state::run(&farm.profile).await;
+    let state = safe_state::run(&farm.profile, Kept::default()).await;
     assert!(!state.rail_off && state.reset_held, "{state:?}");
     let truth = farm.handle.state();
     assert!(truth.boards.iter().all(|board| board.reset) && !truth.psu.unwrap().on);
+}
+
+/// Levels of the green and the red light.
+fn lights(farm: &Farm) -> [bool; 2] {
+    let lines = farm.handle.state().lines;
+    ["led-green", "led-red"].map(|name| lines.iter().find(|line| line.name == name).unwrap().level)
+}
+
+async fn press(farm: &Farm, ms: u64) {
+    farm.handle.fault(Broken::ButtonPressed(true));
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+    farm.handle.fault(Broken::ButtonPressed(false));
+}
+
+#[tokio::test]
+async fn a_short_press_and_a_message_switch_one_light_and_no_other() {
+    let nobody = async |_: &OwnedFd| std::future::pending().await;
+    for (changes, on) in
+        [(&[][..], [true, false]), (&[("name = \"red\"", "name = \"locate\"")], [false, true])]
+    {
+        let farm = Farm::new(&S19J_PRO, changes);
+        farm.run_for(nobody, async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            for (wanted, what) in [(on, "on"), ([false; 2], "off"), (on, "on again")] {
+                press(&farm, 300).await;
+                farm.until(what, |_| lights(&farm) == wanted).await;
+            }
+            farm.orders.locate(false).unwrap();
+            farm.until("off by a message", |_| lights(&farm) == [false; 2]).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_cleared_by_a_button_that_is_held() {
+    let farm = Farm::behind_controllers();
+    farm.run(async {
+        farm.hashing(&[0, 1]).await;
+        farm.handle.fault_on(0, Broken::RailDrop(-1500.0)).unwrap();
+        let waits = |status: &HardwareStatus| status.faults.iter().any(|fault| fault.needs_clearing);
+        farm.until_told("a fault", waits).await;
+        farm.handle.fault_on(0, Broken::RailDrop(0.0)).unwrap();
+        press(&farm, 1000).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let status = farm.told();
+        assert!(
+            waits(&status) && status.boards[0].state != "hashing",
+            "a short press clears nothing: {status:#?}"
+        );
+        press(&farm, 6000).await;
+        farm.hashing(&[0, 1]).await;
+        assert!(!waits(&farm.told()), "{:#?}", farm.told());
+    })
+    .await;
 }

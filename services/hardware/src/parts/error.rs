@@ -17,8 +17,6 @@ pub(crate) enum BoardError {
     StillOn { volts: f64 },
     #[error("{volts} V asked for, must be {min} to {max}")]
     BeyondLimits { volts: f64, min: f64, max: f64 },
-    #[error("board says that it is a {found}, the profile is for {wanted}")]
-    OtherBoard { found: String, wanted: String },
     #[error("its USB device has no serial port for the chain")]
     NoChainPort,
     /// The profile names it, this driver has nothing for it.

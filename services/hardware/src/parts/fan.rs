@@ -12,6 +12,9 @@ use crate::{
     profile::{self, FanPart},
 };
 
+/// Of 100, a look.
+const STEP_DOWN: u8 = 2;
+
 /// A fan: its drive and its tachometer.
 #[derive(Debug)]
 pub(crate) struct Fan {
@@ -20,6 +23,12 @@ pub(crate) struct Fan {
     pub(crate) min_rpm: u32,
     /// Time to reach `min_rpm` from rest.
     pub(crate) spin_up: Duration,
+    /// As slow as it may be driven.
+    quiet_percent: u8,
+    /// What its drive was told last.
+    told: Option<Duty>,
+    /// It did not take what it was told last, and that has been said.
+    pub(crate) disobeys: bool,
     drive: Drive,
 }
 
@@ -51,6 +60,9 @@ impl Fan {
             name: fan.name.clone(),
             min_rpm: fan.min_rpm,
             spin_up: Duration::from_millis(fan.spin_up_ms.into()),
+            quiet_percent: fan.quiet_percent,
+            told: None,
+            disobeys: false,
             drive,
         }
     }
@@ -65,8 +77,31 @@ impl Fan {
         }
     }
 
+    /// What its drive was told last, of 100.
+    pub(crate) fn percent(&self) -> Option<u8> {
+        self.told.map(Duty::get)
+    }
+
+    /// Drives it at a share of what lies between quiet and full: faster at once, slower step by step, so that fans do not hunt.
+    pub(crate) async fn regulate(&mut self, share: f64) -> Result<(), BoardError> {
+        let quiet = f64::from(self.quiet_percent);
+        // A share that is no number becomes full speed.
+        let wanted = if share < 1.0 { quiet + share.max(0.0) * (100.0 - quiet) } else { 100.0 };
+        let least = self.told.map_or(100, |told| told.get().saturating_sub(STEP_DOWN));
+        let duty = Duty::percent((wanted.ceil() as u8).max(least));
+        if self.told == Some(duty) { Ok(()) } else { self.drive(duty).await }
+    }
+
     /// Needs no earlier call to have come through.
     pub(crate) async fn drive(&mut self, duty: Duty) -> Result<(), BoardError> {
+        let driven = self.set(duty).await;
+        if driven.is_ok() {
+            self.told = Some(duty);
+        }
+        driven
+    }
+
+    async fn set(&mut self, duty: Duty) -> Result<(), BoardError> {
         match &mut self.drive {
             Drive::Emc2101(bus, part) => Ok(part.drive(bus, duty).await?),
             Drive::Emc2305(bus, part, fan) => Ok(part.drive(bus, &mut Delay, *fan, duty).await?),

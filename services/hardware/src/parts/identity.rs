@@ -4,9 +4,17 @@ use super::BoardError;
 use crate::{
     bus::{Bus, Buses},
     profile,
+    safety::Identity as Verdict,
 };
 
-/// What a board says that it is.
+/// What a board says that it is, for people, and whether the profile is for it.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) text: String,
+    pub(crate) verdict: Verdict,
+}
+
+/// Where that is asked.
 #[derive(Debug)]
 pub(crate) struct Identity {
     bus: Bus,
@@ -25,15 +33,21 @@ impl Identity {
         }
     }
 
-    /// The board's name; `None` where it is scrambled and may be. Errors when it is not a board that this profile is for, or does not say.
-    pub(crate) async fn check(&mut self) -> Result<Option<String>, BoardError> {
+    /// Errors when it does not say.
+    pub(crate) async fn read(&mut self) -> Result<Claimed, BoardError> {
         match self.eeprom.board(&mut self.bus).await {
-            Ok(board) if self.names.contains(&board.name) => Ok(Some(board.name)),
-            Ok(board) => Err(BoardError::OtherBoard { found: board.name, wanted: self.names.join(" or ") }),
+            Ok(board) if self.names.contains(&board.name) => {
+                Ok(Claimed { text: board.name, verdict: Verdict::Matches })
+            }
+            Ok(board) => {
+                let verdict =
+                    Verdict::Differs { profile: self.names.join(" or "), eeprom: board.name.clone() };
+                Ok(Claimed { text: board.name, verdict })
+            }
             Err(PartError::Contents { contents: Contents::Scrambled { .. }, .. })
                 if self.may_be_scrambled =>
             {
-                Ok(None)
+                Ok(Claimed { text: "scrambled".into(), verdict: Verdict::Matches })
             }
             Err(error) => Err(error.into()),
         }

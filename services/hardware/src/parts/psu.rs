@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use adit_peripherals::{
     Apw,
-    apw::{Curve, Facts},
+    apw::{Curve, Facts, Reads},
 };
 
 use super::{BoardError, Delay, Window};
 use crate::{
     bus::{Bus, Buses, Output},
     power::Fault,
-    profile::{self, PsuPart},
+    profile::{self, ApwReads, PsuPart},
 };
 
 /// A supply that all boards share.
@@ -35,6 +35,10 @@ impl Psu {
             min_code: psu.curve.min_count,
             max_code: psu.curve.max_count,
         };
+        let reads = match apw.reads {
+            ApwReads::Plain => Reads::Plain,
+            ApwReads::Register => Reads::Register,
+        };
         Self {
             window: Window {
                 volts: psu.volts,
@@ -46,7 +50,7 @@ impl Psu {
             heartbeat: Duration::from_millis(psu.heartbeat_ms.into()),
             enable: buses.output(&psu.enable),
             bus: buses.get(&apw.bus),
-            part: Apw::new(apw.address, Facts { kind: apw.kind, curve, ..base }),
+            part: Apw::new(apw.address, Facts { kind: apw.kind, curve, reads, ..base }),
         }
     }
 
@@ -75,12 +79,32 @@ impl Psu {
     }
 
     /// Any word that it understands is a sign of life; this one also says whether it is on.
-    pub(crate) async fn heartbeat(&mut self) -> Result<(), BoardError> {
-        self.part.is_on(&mut self.bus, &mut Delay).await?;
-        Ok(())
+    pub(crate) async fn heartbeat(&mut self) -> Result<bool, BoardError> {
+        Ok(self.part.is_on(&mut self.bus, &mut Delay).await?)
     }
 
     pub(crate) async fn measured(&mut self) -> Result<f64, BoardError> {
         Ok(self.part.volts(&mut self.bus, &mut Delay).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bus::Claim, profile::Profile};
+
+    #[test]
+    fn what_sources_differ_about_is_the_profiles_to_say() {
+        let shipped = include_str!("../../../../overlay/etc/adit/machines/bench-s19j-pro.toml");
+        let facts = |part: &str| {
+            let text = shipped.replace("apw12 = { bus = \"psu\", address = 0x10 }", part);
+            let profile = Profile::parse(&text).unwrap();
+            let buses = Buses::new(&profile, Claim::Alone);
+            Psu::new(profile.psu.as_ref().unwrap(), &buses).part.facts().clone()
+        };
+        let plain = facts("apw12 = { bus = \"psu\", address = 0x10 }");
+        assert_eq!((plain.reads, plain.kind, plain.curve.volts_at_zero), (Reads::Plain, None, 15.1084));
+        let other = facts("apw12 = { bus = \"psu\", address = 0x10, kind = 0x71, reads = \"register\" }");
+        assert_eq!((other.reads, other.kind), (Reads::Register, Some(0x71)));
     }
 }

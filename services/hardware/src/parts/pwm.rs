@@ -154,4 +154,69 @@ mod tests {
         assert_eq!(fan("emc2305").rpm().unwrap(), 4321);
         assert!(fan("nct6775").rpm().is_err());
     }
+
+    /// A channel as the kernel makes it when it is exported: all 0.
+    fn channel(chip: &Path, channel: u32) -> PathBuf {
+        let folder = chip.join(format!("pwm{channel}"));
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["period", "duty_cycle", "enable"] {
+            fs::write(folder.join(name), "0\n").unwrap();
+        }
+        folder
+    }
+
+    fn pwm(chip: &Path, line: u32) -> Pwm {
+        let bus = Bus::Simulated(crate::bus::simulated::Simulated::default());
+        Pwm { chip: chip.into(), channel: 1, period_ns: 100_000, pulses_per_turn: 2, bus, line, tach: None }
+    }
+
+    fn told(folder: &Path) -> [String; 3] {
+        ["period", "duty_cycle", "enable"].map(|name| fs::read_to_string(folder.join(name)).unwrap())
+    }
+
+    #[test]
+    fn a_pwm_is_exported_once_and_its_period_and_duty_are_the_profiles() {
+        let chip = tempfile::tempdir().unwrap();
+        let export = chip.path().join("export");
+        fs::write(&export, "").unwrap();
+        // No kernel makes the channel here.
+        let error = pwm(chip.path(), 5).drive(Duty::FULL).unwrap_err().to_string();
+        assert!(error.contains("pwm1/period"), "{error}");
+        assert_eq!(fs::read_to_string(&export).unwrap(), "1");
+
+        fs::write(&export, "").unwrap();
+        let folder = channel(chip.path(), 1);
+        for (percent, on_ns) in [(100, "100000"), (30, "30000"), (0, "0"), (100, "100000")] {
+            pwm(chip.path(), 5).drive(Duty::percent(percent)).unwrap();
+            assert_eq!(told(&folder), ["100000", on_ns, "1"]);
+        }
+        assert_eq!(fs::read_to_string(&export).unwrap(), "", "it was there");
+    }
+
+    #[test]
+    fn fans_that_share_a_drive_drive_it_alike_and_another_period_is_replaced() {
+        let chip = tempfile::tempdir().unwrap();
+        let folder = channel(chip.path(), 1);
+        for (name, left) in [("period", "10000\n"), ("duty_cycle", "10000\n"), ("enable", "1\n")] {
+            fs::write(folder.join(name), left).unwrap();
+        }
+        let (front, rear) = (pwm(chip.path(), 5), pwm(chip.path(), 6));
+        front.drive(Duty::percent(60)).unwrap();
+        rear.drive(Duty::percent(60)).unwrap();
+        assert_eq!(told(&folder), ["100000", "60000", "1"]);
+    }
+
+    #[test]
+    fn a_drive_that_does_not_take_its_duty_is_an_error_with_its_path() {
+        let chip = tempfile::tempdir().unwrap();
+        let folder = channel(chip.path(), 1);
+        fs::write(folder.join("period"), "100000\n").unwrap();
+        fs::remove_file(folder.join("duty_cycle")).unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.join("duty_cycle")).unwrap();
+        let error = pwm(chip.path(), 5).drive(Duty::FULL).unwrap_err().to_string();
+        assert!(error.contains("pwm1/duty_cycle") && error.contains("after 100000 was written"), "{error}");
+        assert_eq!(told(&folder)[2], "0\n", "not enabled with an unknown duty");
+        // Its tachometer is a line of a bus that has none.
+        assert!(pwm(chip.path(), 5).rpm().is_err());
+    }
 }

@@ -77,6 +77,8 @@ pub enum Why {
     /// Not seen well twice in a row yet.
     Unproven,
     Warm,
+    /// Nobody wants it to hash: an unclaimed unit, or adit-miner has yet to start.
+    Unasked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,6 +133,8 @@ pub struct SensorLimits {
     pub reads: Reads,
     /// Tells nothing for so long after what it needs has come on.
     pub settle: Duration,
+    /// Its silence is a fault. Where it is not, others tell of the same heat.
+    pub must_speak: bool,
     pub physics: Physics,
     /// `None`: does not follow the chips' heat enough to be judged by it.
     pub frozen: Option<Frozen>,

@@ -8,6 +8,7 @@ use super::{
     watch::{self, Finding, Latch, Part, Watch, Watched},
 };
 
+const CONTROL: &str = "control loop";
 /// Slowest stream of air that a fan's drive is taken for, as a share of the fastest.
 const LEAST_BREEZE: f64 = 0.2;
 
@@ -97,14 +98,14 @@ impl Zone {
         let life = |hazard: Hazard, name: &str| {
             let rule = &limits.rules[hazard];
             let first = [rule.throttle, rule.chain_off, rule.all_off].into_iter().flatten().min();
-            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last: now })
+            Watched::new(name, now, first.unwrap_or_default(), Life { hazard, last: None })
         };
         zone.psu = limits.psu.as_ref().map(|psu| {
             let report = Watched::new(&psu.name, now, limits.stale, Report { settle: psu.settle });
             (report.trusted_if(true), psu.has_heartbeat.then(|| life(Hazard::PsuSilent, &psu.name)))
         });
-        // Nobody needs to have asked for work before power comes; only to do so in time.
-        zone.control = Some(life(Hazard::ControlSilent, "control loop").trusted_if(true));
+        // One sign is enough, and the first one is waited for: see `wait`.
+        zone.control = Some(life(Hazard::ControlSilent, CONTROL).trusted_if(true));
         zone
     }
 
@@ -269,14 +270,19 @@ impl Zone {
         self.parts().flat_map(move |part| {
             part.watches().iter().filter_map(move |watch| {
                 let latch = watch.latch.clone()?;
-                Some((part.name(), watch.hazard, Latch { stage: self.means(latch.stage), ..latch }))
+                Some((
+                    part.name(),
+                    watch.hazard,
+                    Latch { stage: self.means(watch.hazard, latch.stage), ..latch },
+                ))
             })
         })
     }
 
-    /// What a stage means where not every switch exists.
-    fn means(&self, stage: Stage) -> Stage {
+    /// What a stage means where not every switch exists. A board that is another one is kept in reset, as it was before; that must not stop those beside it.
+    fn means(&self, hazard: Hazard, stage: Stage) -> Stage {
         match (self.shared, self.supply, stage) {
+            _ if hazard == Hazard::WrongBoard => stage,
             (true, _, Stage::ChainOff) | (false, Supply::Common, Stage::ChainOff) => Stage::AllOff,
             (false, Supply::Own, Stage::AllOff) => Stage::ChainOff,
             _ => stage,
@@ -289,7 +295,8 @@ impl Zone {
 
     /// The stage of a place that may not have power yet. A board that only the PSU can cut keeps that off for what can be proven without it; for the rest its reset is held.
     pub(super) fn waiting_stage(&self) -> Stage {
-        let dark = || self.parts().any(|part| !part.is_proven() && !part.needs_psu());
+        let open = |part: &dyn Part| !part.needs_psu() && !part.latched(Hazard::WrongBoard);
+        let dark = || self.parts().any(|part| !part.is_proven() && open(part));
         match self.supply {
             _ if self.shared => Stage::AllOff,
             Supply::Common if dark() => Stage::AllOff,
@@ -313,7 +320,11 @@ impl Zone {
         if let Some(part) = self.parts().find(|part| !part.is_proven()) {
             return wait(part.name(), Why::Unproven);
         }
-        (!self.power.on && !self.is_cool(now, psu)).then(|| Wait { part: self.name.clone(), why: Why::Warm })
+        if !self.power.on && !self.is_cool(now, psu) {
+            return wait(&self.name, Why::Warm);
+        }
+        let unasked = self.control.as_ref().is_some_and(|control| control.detector().last.is_none());
+        unasked.then(|| Wait { part: CONTROL.into(), why: Why::Unasked })
     }
 
     fn readable(&self, psu: Power) -> impl Iterator<Item = &Watched<Thermometer>> {

@@ -7,9 +7,10 @@ use adit_bus::hardware::{
 
 use super::{Stage, Told};
 use crate::{
+    parts::BoardError,
     power::Fault,
     profile::{Fan, Place, Profile, Sensor},
-    safety::{Clears, Evidence},
+    safety::{Cause, Clears, Evidence},
 };
 
 /// Fans and sensors of a board, or of the machine: where they begin in the status' lists, and what they are compared with.
@@ -61,6 +62,7 @@ pub(super) fn told(profile: &Profile) -> Told {
         machine: HardwareStatus {
             machine: profile.name.clone(),
             simulated: profile.simulated,
+            untested: profile.untested,
             stage: Stage::Off.name().into(),
             fan_rpm: vec![0; fans.len()],
             chains: places().map(|(board, index)| chain(&board.chain, index)).collect(),
@@ -133,10 +135,7 @@ fn sensor(sensor: &Sensor, board: Option<u8>) -> SensorStatus {
 pub(super) fn described(fault: &Fault, board: Option<u8>, reason: &str) -> FaultStatus {
     let (cause, part, value, unit) = match fault {
         Fault::Ruled { cause: Some(cause), .. } => {
-            let (value, unit) = match &cause.evidence {
-                Evidence::Measured { value, unit, .. } => (*value, *unit),
-                _ => (f64::NAN, ""),
-            };
+            let (value, unit) = measured(&cause.evidence);
             (cause.hazard.name(), cause.part.clone(), value, unit)
         }
         Fault::Ruled { cause: None, .. } => ("unproven", "board".into(), f64::NAN, ""),
@@ -147,7 +146,10 @@ pub(super) fn described(fault: &Fault, board: Option<u8>, reason: &str) -> Fault
             (if volts > max { "voltage high" } else { "voltage low" }, name.clone(), *volts, "V")
         }
         Fault::NotSafe(_) => ("rail still on", "rail".into(), f64::NAN, ""),
-        Fault::Board(_) => ("controller silent", "controller".into(), f64::NAN, ""),
+        Fault::Board(BoardError::StillOn { volts }) => ("rail still on", "rail".into(), *volts, "V"),
+        Fault::Board(error) if error.is_silence() => ("controller silent", "controller".into(), f64::NAN, ""),
+        Fault::Board(_) => ("part silent", "board".into(), f64::NAN, ""),
+        Fault::Identity(_) => ("wrong board", "EEPROM".into(), f64::NAN, ""),
         Fault::Chain { chain, .. } => ("chain", format!("chain {chain}"), f64::NAN, ""),
         Fault::OfBoard { board, .. } => ("board without a switch", board.clone(), f64::NAN, ""),
         Fault::Absent(_) | Fault::Shared => ("off with the machine", "machine".into(), f64::NAN, ""),
@@ -155,6 +157,21 @@ pub(super) fn described(fault: &Fault, board: Option<u8>, reason: &str) -> Fault
     let needs_clearing =
         matches!(fault, Fault::Ruled { cause: Some(cause), .. } if cause.clears == Clears::Person);
     FaultStatus { needs_clearing, ..fault_of(board, cause, part, reason, (value, unit)) }
+}
+
+/// What slows a board, or all, down.
+pub(super) fn throttle(cause: &Cause, board: Option<u8>) -> FaultStatus {
+    let reason = cause.to_string();
+    let fault = fault_of(board, cause.hazard.name(), cause.part.clone(), &reason, measured(&cause.evidence));
+    FaultStatus { stage: "throttle".into(), ..fault }
+}
+
+/// Value and unit.
+fn measured(evidence: &Evidence) -> (f64, &'static str) {
+    match evidence {
+        Evidence::Measured { value, unit, .. } => (*value, unit),
+        _ => (f64::NAN, ""),
+    }
 }
 
 /// What may not have power: nobody has confirmed how it is wired, or nothing here can drive it.

@@ -127,12 +127,19 @@ impl Bench {
     }
 
     /// The driver, in-process.
-    pub fn drive(&self) -> Driver {
-        self.drive_after(|| ())
+    pub async fn drive(&self) -> Driver {
+        self.drive_after(|| ()).await
     }
 
     /// Likewise; its thread does something first.
-    pub fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+    pub async fn drive_after(&self, first: impl FnOnce() + Send + 'static) -> Driver {
+        let driver = self.drive_for_nobody(first);
+        self.alive().await;
+        driver
+    }
+
+    /// Likewise, and no miner asks for work.
+    pub fn drive_for_nobody(&self, first: impl FnOnce() + Send + 'static) -> Driver {
         let profile = Profile::load(&self.profile_path).unwrap();
         let doors = Doors { status: self.bind("hardware.status"), control: self.bind("hardware.control") };
         let (stop, stopped) = oneshot::channel();
@@ -142,7 +149,7 @@ impl Bench {
             let stopped = async {
                 let _ = stopped.await;
             };
-            runtime.block_on(adit_hardware::run(&profile, doors, stopped))
+            runtime.block_on(adit_hardware::run(&profile, doors, adit_hardware::Kept::default(), stopped))
         });
         Driver { stop: Some(stop), thread: Some(thread) }
     }
@@ -175,6 +182,7 @@ impl Bench {
     pub async fn alive(&self) {
         let socket = OwnedFd::from(self.control().await.acquire_work().await.unwrap());
         let sign = ToHardware::Idle { generation: 0 }.encode();
+        seqpacket::send(&socket, sign.as_bytes()).unwrap();
         tokio::spawn(async move {
             while seqpacket::send(&socket, sign.as_bytes()).is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;

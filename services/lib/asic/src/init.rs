@@ -133,7 +133,7 @@ pub fn actions(chip: &Chip, setup: &Setup) -> Result<Vec<Action>, OutOfRange> {
             Step::UartRelay { first_chip } => {
                 if setup.domains > DOMAINS_WITHOUT_RELAY {
                     for domain in domains(setup) {
-                        let value = register::uart_relay(chips - domain.start());
+                        let value = register::uart_relay(chips - domain.start(), register::RELAY_GAP);
                         let ends = [*domain.start(), *domain.end()];
                         actions.extend(ends.map(|place| one(place, register::UART_RELAY, value)));
                     }

@@ -31,13 +31,16 @@ pub const SOFT_RESET: u8 = 0xa8;
 /// Written around [`ANALOG_MUX`] in every capture; meaning unknown.
 pub const ANALOG_B9: u8 = 0xb9;
 
-/// [`UART_RELAY`]'s value for both ends of a domain: the chips from its first one to the chain's end, and 14.
+/// What [`uart_relay`] adds on boards of BM1366, BM1368 and BM1370.
 ///
 /// Source: S21 Pro capture (65 chips in domains of five: 4F at the first, 13 at the last), and the one word that a capture of an S19 XP left in ESP-Miner (110 chips: 7C at the first).
-/// Factory tools are said to differ in the constant: an S19 Pro's BM1398 has 16.
-pub fn uart_relay(chips_to_the_end: u16) -> u32 {
-    const GAP: u32 = 14;
-    (u32::from(chips_to_the_end) + GAP) << 16 | 3
+pub const RELAY_GAP: u16 = 14;
+/// … and on an S19 Pro's, of BM1398: its stock firmware's log.
+pub const RELAY_GAP_BM1398: u16 = 16;
+
+/// [`UART_RELAY`]'s value for both ends of a domain: the chips from its first one to the chain's end, and `gap`.
+pub fn uart_relay(chips_to_the_end: u16, gap: u16) -> u32 {
+    (u32::from(chips_to_the_end) + u32::from(gap)) << 16 | 3
 }
 
 /// [`CORE_MAILBOX`]'s word that writes `value` to a register of one core, or of all.

@@ -22,6 +22,8 @@ pub struct HardwareStatus {
     pub machine: String,
     /// True where chips, rail and fans are a simulation.
     pub simulated: bool,
+    /// Nobody has run the hardware that the profile describes with this driver yet.
+    pub untested: bool,
     /// `off`, `fans`, `power`, `enumerate`, `ramp`, `hashing`, `fault`: of the board that is furthest back, of those that nothing is wrong with.
     pub stage: String,
     /// What is wrong with the machine, or with its first board that something is wrong with: the others may hash. Empty where all is well.
@@ -69,6 +71,7 @@ pub struct ChainStatus {
     pub board: u8,
     /// `BM1370` …
     pub chip: String,
+    /// Of `chips_expected`, when all were last called: at the start-up, and every ten seconds since.
     pub chips_found: u16,
     pub chips_expected: u16,
     /// What the chips' clock is set to, 0 when off.
@@ -104,7 +107,7 @@ pub struct ChipStatus {
     /// From 0, nearest to the control board.
     pub place: u16,
     pub address: u8,
-    /// It answered under its address at the last start-up.
+    /// It answered under its address when all were last called.
     pub found: bool,
     pub nonces: u64,
     /// Hashes in units of 2^32 that it found wrong itself; 0 where chips do not say.
@@ -123,7 +126,7 @@ pub struct SensorStatus {
     /// The board that it is on; missing for the machine's own.
     pub board: Option<u8>,
     pub celsius: f64,
-    /// `good`; `unknown`: nothing to be read yet, as a chip's diode without power; `lost`: should answer and does not; `frozen`: says the same for too long; `hot`: at or above its limit.
+    /// `good`; `unknown`: nothing to be read yet, as a chip's diode without power; `lost`: should answer and does not. Of what is latched (`docs/safety.md`): `absurd`: says what cannot be; `frozen`: says the same for too long; `hot`: was at its limit, and is not well below it for long enough yet.
     pub state: String,
 }
 
@@ -136,7 +139,7 @@ pub struct FanStatus {
     pub rpm: u32,
     /// What its drive is told, 0 to 100; NaN before that.
     pub duty_percent: f64,
-    /// `good`, `unknown`, `slow`: below the profile's lowest speed, `lost`: the tachometer cannot be read.
+    /// `good`; `unknown`: not looked at yet; `lost`: the tachometer cannot be read; `stopped`: below the profile's lowest speed; `slow`: turns slower than its drive makes it (latched).
     pub state: String,
 }
 

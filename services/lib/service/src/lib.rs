@@ -1,7 +1,9 @@
 //! How the process of a service begins and ends: the same for all that adit-init starts.
 //!
-//! In: the sockets that adit-init passes on, SIGTERM. Out: log lines on standard error, a runtime of one thread, an orderly end.
+//! In: the sockets that adit-init passes on, SIGTERM. Out: log lines on standard error, a runtime of one thread, an orderly end; descriptors that are to outlive the process ([`fd_store`]).
 //! What it must never do: hold anything that only one service needs. PID 1 begins in its own way, without a runtime.
+
+pub mod fd_store;
 
 use std::{
     future::Future,

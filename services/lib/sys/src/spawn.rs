@@ -1,8 +1,8 @@
 //! A child process that inherits nothing but what it is given.
 //!
 //! It gets a session and process group of its own, default signal dispositions, an empty signal mask, `/` as working directory,
-//! the standard streams, environment and sockets of its [`Launch`], and SIGKILL when its parent dies. Sockets arrive as
-//! descriptors 3, 4, … with `LISTEN_FDS`, `LISTEN_FDNAMES` and `LISTEN_PID`, as [`crate::activation`] reads them.
+//! the standard streams, environment and sockets of its [`Launch`], and SIGKILL when its parent dies. Sockets, and other descriptors
+//! that are to be there, arrive as 3, 4, … with `LISTEN_FDS`, `LISTEN_FDNAMES` and `LISTEN_PID`, as [`crate::activation`] reads them.
 
 use std::convert::Infallible;
 use std::ffi::{CString, c_char, c_int};
@@ -23,7 +23,7 @@ pub struct Launch<'a> {
     /// Without the program's own name, which is added.
     pub arguments: &'a [String],
     pub environment: &'a [(String, String)],
-    /// Name and listening socket, in the order of their descriptors.
+    /// Name and listening socket, or any other descriptor, in the order of their numbers.
     pub sockets: &'a [(&'a str, BorrowedFd<'a>)],
     pub stdin: BorrowedFd<'a>,
     pub stdout: BorrowedFd<'a>,

@@ -288,7 +288,7 @@ fn machine() -> (tempfile::TempDir, Handle, Rc<RefCell<Core>>, Profile) {
 async fn a_chain_behind_the_fpga_is_counted_set_up_and_finds_nonces() {
     let (_folder, handle, core, profile) = machine();
     let (path, status, orders) = (WorkPath::new(1), Status::new(&profile), Orders::new(Limits::of(&profile)));
-    let guard = Guard::new(&profile, &path).unwrap();
+    let guard = Guard::new(&profile, &path, &orders).unwrap();
     let links = Links { path: &path, orders: &orders, status: &status };
     let mut machine = Machine::new(&profile, links, Claim::Alone);
     assert_eq!(machine.refusals(), Vec::<String>::new());

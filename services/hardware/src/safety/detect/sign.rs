@@ -28,11 +28,11 @@ impl Detector for Answer {
     }
 }
 
-/// Whoever must show itself again and again. Its silence counts from the last sign.
+/// Whoever must show itself again and again. Its silence counts from the last sign; before the first one there is none.
 #[derive(Debug)]
 pub(in super::super) struct Life {
     pub hazard: Hazard,
-    pub last: Time,
+    pub last: Option<Time>,
 }
 
 impl Detector for Life {
@@ -45,9 +45,10 @@ impl Detector for Life {
         _: &Around,
     ) -> impl IntoIterator<Item = (Hazard, Finding)> {
         if value.is_some() {
-            self.last = self.last.max(now);
+            self.last = self.last.max(Some(now));
         }
-        [(self.hazard, Finding::heard(self.last, value.is_some()))]
+        let finding = self.last.map_or(Finding::Unknown, |last| Finding::heard(last, value.is_some()));
+        [(self.hazard, finding)]
     }
 }
 

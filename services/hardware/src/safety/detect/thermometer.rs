@@ -141,7 +141,7 @@ impl Detector for Thermometer {
         self.blind = value.is_none();
         let edge = self.limits.cool + if self.cool { self.limits.hysteresis } else { 0.0 };
         self.cool = value.is_some_and(|value| value <= edge);
-        let lost = Finding::heard(now, value.is_some());
+        let lost = Finding::heard(now, value.is_some() || !self.limits.must_speak);
         [
             (warm, self.against(now, value, self.limits.warm, self.limits.warm - self.limits.hysteresis)),
             (hot, self.against(now, value, self.limits.max, self.limits.cool)),

@@ -34,6 +34,7 @@ pub(super) fn sensor(name: &str, kind: SensorKind) -> SensorLimits {
         hysteresis: 3.0,
         reads: Reads::Always,
         settle: Time::ZERO,
+        must_speak: true,
         physics: Physics { kelvin_per_second: 20.0, slack: 50.0, ..Physics::default() },
         frozen: (kind == SensorKind::Board).then(|| Frozen::on_a_board_of(1000.0)),
     }

@@ -36,6 +36,19 @@ fn no_power_before_every_part_has_been_seen_well_twice() {
 }
 
 #[test]
+fn nothing_gets_power_before_somebody_asks_for_work_and_that_is_no_fault() {
+    let mut bench = Bench::cold(limits());
+    bench.silence(MACHINE, &Reading::Control);
+    let verdict = bench.runs(ms(200_000));
+    let wait = Wait { part: "control loop".into(), why: Why::Unasked };
+    assert_eq!((verdict.machine.stage, verdict.machine.waits_for), (Stage::AllOff, Some(wait)));
+    assert!(verdict.boards.iter().all(|board| board.stage == Stage::AllOff));
+    assert_eq!((verdict.machine.fans, bench.hazards()), (FanDemand::Normal, vec![]));
+    bench.set(MACHINE, Reading::Control);
+    assert_eq!(bench.look().machine.stage, Stage::Run, "the first sign is enough");
+}
+
+#[test]
 fn a_fan_at_rest_has_its_time_to_spin_up_and_no_more() {
     let mut bench = Bench::cold(limits());
     bench.set(MACHINE, Reading::Rpm(0, Some(0.0)));
@@ -191,6 +204,21 @@ fn a_board_that_only_the_psu_can_cut_lets_it_come_for_what_shows_only_then() {
     assert_eq!((verdict.machine.stage, verdict.boards[0].stage), (Stage::Run, Stage::ChainOff));
     bench.power(MACHINE, true);
     assert_eq!(bench.runs(ms(500)).boards[0].stage, Stage::Run);
+}
+
+#[test]
+fn a_wrong_board_that_only_the_psu_can_cut_is_held_in_reset_and_stops_nobody() {
+    let mut limits = limits();
+    limits.boards[0].supply = Supply::Common;
+    let mut bench = Bench::cold(limits);
+    let other = Identity::Differs { profile: "BHB42601".into(), eeprom: "BHB42611".into() };
+    bench.set(SWITCHED, Reading::Identity(other));
+    for _ in 0..20 {
+        let verdict = bench.runs(ms(500));
+        assert_eq!(verdict.boards[0].stage, Stage::ChainOff);
+        assert_eq!((verdict.machine.stage, verdict.boards[1].stage), (Stage::Run, Stage::Run));
+        bench.power(MACHINE, true);
+    }
 }
 
 #[test]

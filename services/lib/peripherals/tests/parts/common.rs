@@ -81,6 +81,8 @@ pub(crate) struct Replies {
     /// Transfers that are not acknowledged, counted from 0, over and over.
     pub(crate) refused: Vec<bool>,
     pub(crate) transfers: usize,
+    /// What was written, transfer by transfer, and whether it was acknowledged.
+    pub(crate) written: Vec<(Vec<u8>, bool)>,
 }
 
 impl Replies {
@@ -93,7 +95,7 @@ impl Replies {
     }
 
     pub(crate) fn of(bytes: Vec<u8>, refused: Vec<bool>) -> Self {
-        Self { bytes, at: 0, refused, transfers: 0 }
+        Self { bytes, at: 0, refused, transfers: 0, written: Vec::new() }
     }
 }
 
@@ -106,7 +108,13 @@ impl I2c for Replies {
         let transfer = self.transfers;
         self.transfers += 1;
         assert!(transfer < 10_000, "no end");
-        if !self.refused.is_empty() && self.refused[transfer % self.refused.len()] {
+        let refused = !self.refused.is_empty() && self.refused[transfer % self.refused.len()];
+        let writes = operations.iter().filter_map(|operation| match operation {
+            Operation::Write(bytes) => Some((bytes.to_vec(), !refused)),
+            Operation::Read(_) => None,
+        });
+        self.written.extend(writes);
+        if refused {
             return Err(NAK);
         }
         for operation in operations {

@@ -38,6 +38,48 @@ async fn a_line_that_is_stuck_is_no_part() {
     }
 }
 
+/// Every call of a supply's driver, in an order that no sane caller has.
+async fn supply(bus: &mut Replies, reads: apw::Reads) {
+    let delay = &mut Waited::default();
+    for facts in [apw::Facts::APW9, apw::Facts::APW12_STOCK, apw::Facts::APW12_FITTED] {
+        let mut supply = Apw::new(1, apw::Facts { reads, ..facts });
+        for _ in 0..2 {
+            bus.transfers = 0;
+            let _ = supply.arm_watchdog(bus, delay).await;
+            let _ = supply.prepare(bus, delay).await;
+            let _ = supply.set(bus, delay, 13.0).await;
+            let _ = supply.set_volts(bus, delay).await;
+            let _ = supply.volts(bus, delay).await;
+            let _ = supply.is_on(bus, delay).await;
+        }
+    }
+}
+
+/// Frames of its register, as a supply gets them; `all`: with bytes that it did not acknowledge.
+fn register(bus: &Replies, all: bool) -> Vec<u8> {
+    let written = bus.written.iter().filter(|(bytes, taken)| (all || *taken) && bytes.len() > 1);
+    written.flat_map(|(bytes, _)| bytes[1..].iter().copied()).collect()
+}
+
+fn holds(bytes: &[u8], frame: &[u8]) -> bool {
+    bytes.windows(frame.len()).any(|window| window == frame)
+}
+
+/// The frame as the protocol's paper has it, up to its sum.
+const WATCHDOG_OFF: [u8; 5] = [0x55, 0xaa, 0x06, 0x81, 0x00];
+const WATCHDOG_ON: [u8; 8] = [0x55, 0xaa, 0x06, 0x81, 0x01, 0x00, 0x88, 0x00];
+
+#[tokio::test]
+async fn a_supply_is_told_to_watch_over_us_and_this_test_would_see_the_opposite() {
+    let bus = &mut Replies::always(0xf5);
+    supply(bus, apw::Reads::Plain).await;
+    assert!(holds(&register(bus, true), &WATCHDOG_ON) && !holds(&register(bus, true), &WATCHDOG_OFF));
+    for byte in [0x55, 0xaa, 0x06, 0x81, 0x00, 0x00, 0x87, 0x00] {
+        bus.written.push((vec![0x11, byte], true));
+    }
+    assert!(holds(&register(bus, true), &WATCHDOG_OFF));
+}
+
 /// Every call of every driver on one bus.
 async fn everything(bus: &mut Replies) -> Vec<Option<Error<ErrorKind>>> {
     let delay = &mut Waited::default();
@@ -138,6 +180,25 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(everything(&mut Replies::of(bytes, refused)));
+    }
+
+    #[test]
+    fn whatever_comes_back_no_supply_is_told_to_stop_watching(
+        bytes in prop::collection::vec(
+            prop_oneof![any::<u8>(), prop::sample::select(vec![0x55, 0xaa, 0xf5, 0x06, 0x81, 0x01, 0x00, 0x87, 0x88])],
+            1..200,
+        ),
+        refused in prop::collection::vec(prop::bool::weighted(0.05), 0..40),
+        reads in prop::sample::select(vec![apw::Reads::Plain, apw::Reads::Register]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut bus = Replies::of(bytes, refused);
+        runtime.block_on(supply(&mut bus, reads));
+        for all in [true, false] {
+            prop_assert!(!holds(&register(&bus, all), &WATCHDOG_OFF));
+        }
+        // Nothing goes to another register.
+        prop_assert!(bus.written.iter().all(|(bytes, _)| bytes[0] == 0x11));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) fn each_at(value: &mut Value, key: &str, each: &mut dyn FnMut(&mut Va
 }
 
 /// One of the keys stands for something within the other.
-pub(crate) fn overlap(one: &str, other: &str) -> bool {
+pub fn overlap(one: &str, other: &str) -> bool {
     let (mut one, mut other) = (one.split('.').peekable(), other.split('.').peekable());
     let is_number = |part: Option<&&str>| part.is_some_and(|part| part.parse::<usize>().is_ok());
     loop {

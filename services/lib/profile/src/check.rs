@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt, path::Path};
 use adit_asic::{Chip, WorkLayout, command::Generation, init, register};
 use toml::{Table, Value};
 
-use super::{BusPart, ChainProfile, CutOff, Profile, RailPart, check_parts::Parts, place};
+use super::{BusPart, ChainProfile, CutOff, Profile, RailPart, Temperature, check_parts::Parts, place};
 
 pub(super) const SILICON_BASE_BITS: u8 = 32;
 
@@ -22,9 +22,7 @@ pub(super) struct Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = |part: &&str| part.parse::<usize>().is_err();
-        let key = self.key.rsplit('.').find(named).unwrap_or_default();
-        write!(f, "{key}: {}", self.what)
+        write!(f, "{}: {}", self.key, self.what)
     }
 }
 
@@ -72,16 +70,10 @@ impl Profile {
         is.range("board", self.board.len(), 1, 8);
         Parts::new(self, &mut is).check();
 
-        let limits = &self.temperature;
-        is.range("temperature.max_chip_celsius", limits.max_chip_celsius, 30.0, 110.0);
-        is.range("temperature.max_board_celsius", limits.max_board_celsius, 30.0, 110.0);
-        is.range(
-            "temperature.start_board_celsius",
-            limits.start_board_celsius,
-            20.0,
-            limits.max_board_celsius,
-        );
-        is.range("temperature.settle_ms", limits.settle_ms, 0, 5000);
+        self.temperature.check(&mut is, "temperature");
+        if let Some(limits) = &self.immersion {
+            limits.check(&mut is, "immersion");
+        }
         self.check_safety(&mut is);
         for (index, board) in self.board.iter().enumerate() {
             board.chain.check(&mut is, &format!("board.{index}.chain"), self.simulated);
@@ -157,6 +149,16 @@ impl Profile {
                 format!("{key} has several values here: name each, as in board.0.reset.line")
             });
         }
+    }
+}
+
+impl Temperature {
+    fn check(&self, is: &mut Checks, at: &str) {
+        is.range(&format!("{at}.max_chip_celsius"), self.max_chip_celsius, 30.0, 110.0);
+        is.range(&format!("{at}.max_board_celsius"), self.max_board_celsius, 30.0, 110.0);
+        let start = format!("{at}.start_board_celsius");
+        is.range(&start, self.start_board_celsius, 20.0, self.max_board_celsius);
+        is.range(&format!("{at}.settle_ms"), self.settle_ms, 0, 5000);
     }
 }
 

@@ -83,8 +83,18 @@ pub struct Fan {
     pub part: FanPart,
     /// Below this the fan counts as stopped.
     pub min_rpm: u32,
+    /// What it turns at when it is driven full; without it a fan is never found slow.
+    pub full_rpm: Option<u32>,
+    /// As slow as it may be driven while everything is cool.
+    #[serde(default = "full")]
+    pub quiet_percent: u8,
     /// Time to reach `min_rpm` from rest.
     pub spin_up_ms: u32,
+}
+
+/// Always.
+fn full() -> u8 {
+    100
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -234,6 +244,19 @@ pub struct Apw {
     pub address: u8,
     /// What it must answer when asked for its kind; any without it.
     pub kind: Option<u16>,
+    #[serde(default)]
+    pub reads: ApwReads,
+}
+
+/// How a byte of its answer is fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApwReads {
+    /// A plain read.
+    #[default]
+    Plain,
+    /// Its register is named before each.
+    Register,
 }
 
 /// Output in volts = `volts_at_0` − `volts_per_count` · count.
@@ -276,13 +299,13 @@ pub struct Light {
 
 impl Level {
     /// The level of a line whose function is, or is not, active.
-    pub(crate) fn when(self, active: bool) -> bool {
+    pub fn when(self, active: bool) -> bool {
         (self == Self::High) == active
     }
 }
 
 impl FanPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2305(_) => "emc2305",
@@ -295,11 +318,11 @@ impl FanPart {
 
 impl SensorPart {
     /// Only chips that hash can be asked for what it says.
-    pub(crate) fn is_behind_chip(&self) -> bool {
+    pub fn is_behind_chip(&self) -> bool {
         matches!(self, Self::ChipI2c(_))
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",
             Self::Emc2101Diode(_) => "emc2101-diode",
@@ -315,14 +338,14 @@ impl SensorPart {
 }
 
 impl PsuPart {
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Apw9(_) => "apw9",
             Self::Apw12(_) => "apw12",
         }
     }
 
-    pub(crate) fn apw(&self) -> &Apw {
+    pub fn apw(&self) -> &Apw {
         match self {
             Self::Apw9(apw) | Self::Apw12(apw) => apw,
         }

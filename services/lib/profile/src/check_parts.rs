@@ -154,6 +154,10 @@ impl<'a> Parts<'a> {
             self.once(&format!("{key}.name"), &fan.name, &mut names);
             self.is.range(&format!("{key}.min_rpm"), fan.min_rpm, 100, 20_000);
             self.is.range(&format!("{key}.spin_up_ms"), fan.spin_up_ms, 100, 30_000);
+            self.is.range(&format!("{key}.quiet_percent"), fan.quiet_percent, 20, 100);
+            if let Some(full) = fan.full_rpm {
+                self.is.range(&format!("{key}.full_rpm"), full, fan.min_rpm + 1, 30_000);
+            }
             let part = format!("{key}.part.{}", fan.part.name());
             match &fan.part {
                 FanPart::Emc2101(device) => self.device(&part, &device.bus, device.address),
@@ -237,6 +241,9 @@ impl<'a> Parts<'a> {
                 "needs one name or more, each of 1 to 16 letters".into()
             });
         }
+        if let Some(watts) = board.watts {
+            self.is.range(&format!("{key}.watts"), watts, 1.0, 10_000.0);
+        }
         self.fans(&format!("{key}.fan"), &board.fan);
         self.sensors(&format!("{key}.sensor"), &board.sensor);
         for (index, sensor) in board.sensor.iter().enumerate() {
@@ -282,9 +289,9 @@ impl<'a> Parts<'a> {
                 self.i2c(&part, &pic.bus, pic.address);
                 // A third of the ten seconds after which it takes us for dead.
                 self.is.range(&format!("{part}.heartbeat_ms"), pic.heartbeat_ms, 100, 3000);
-                let key = format!("{part}.off_shown_by");
-                let open = self.profile.disputed.iter().any(|disputed| place::overlap(disputed, &key));
-                self.is.that(open || self.profile.simulated, &key, || {
+                let shown = format!("{part}.off_shown_by");
+                let open = self.profile.disputed.iter().any(|disputed| place::overlap(disputed, &shown));
+                self.is.that(open || self.profile.simulated, &shown, || {
                     "must be disputed: nothing measures this rail, so that a person has to say that it is enough".into()
                 });
                 let told = [rail.min_volts, rail.max_volts].map(pic16::can_be_told);

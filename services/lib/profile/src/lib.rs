@@ -1,7 +1,8 @@
 //! Machine profiles: buses, supply, fans, sensors, boards and chains of a machine, and the limits that no message can raise.
 //!
 //! In: `overlay/etc/adit/machines/*.toml`, schema in `docs/machines.md`, and what was confirmed about this unit ([`Commissioning`]). Out: a [`Profile`] whose every value has been checked, or one
-//! line that says where the file is wrong and what would be right. Never guesses: what a profile does not say is not driven.
+//! line that says where the file is wrong and what would be right. Never guesses: what a profile does not say is not driven. Never touches a machine: whoever builds an image asks the same questions as
+//! the driver does at its start.
 
 mod chain;
 mod check;
@@ -15,11 +16,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub(crate) use self::place::overlap as keys_overlap;
 pub use self::{
     chain::{ChainProfile, Ramp, UsbPort},
     commissioning::Commissioning,
     parts::*,
+    place::overlap as keys_overlap,
     rails::*,
 };
 
@@ -55,6 +56,11 @@ pub struct Profile {
     #[serde(default)]
     pub button: Vec<Light>,
     pub temperature: Temperature,
+    /// Instead of `temperature` where the unit stands in a liquid.
+    pub immersion: Option<Temperature>,
+    /// It stands in one: a fact of this unit, which has no fans then.
+    #[serde(skip)]
+    pub immersed: bool,
     #[serde(default)]
     pub safety: Safety,
     pub board: Vec<BoardProfile>,
@@ -72,6 +78,8 @@ pub struct BoardProfile {
     /// Active where a board is plugged in.
     pub plug: Option<Line>,
     pub eeprom: Option<Eeprom>,
+    /// What it turns into heat at the chain's `mhz` and nominal voltage; needed to tell a frozen sensor from a quiet one.
+    pub watts: Option<f64>,
     /// Without it the chips hang on the PSU itself.
     pub rail: Option<Rail>,
     #[serde(default)]

@@ -115,7 +115,7 @@ pub struct Dspic33 {
 }
 
 impl Feedback {
-    pub(crate) fn network(self) -> ds4432u::Feedback {
+    pub fn network(self) -> ds4432u::Feedback {
         let Self { reference_volts, upper_ohms, lower_ohms, full_scale_ohms } = self;
         ds4432u::Feedback { reference_volts, upper_ohms, lower_ohms, full_scale_ohms }
     }
@@ -123,18 +123,26 @@ impl Feedback {
 
 impl Rail {
     /// Something measures what comes out.
-    pub(crate) fn is_measured(&self) -> bool {
+    pub fn is_measured(&self) -> bool {
         !matches!(self.part, RailPart::Pic16f1704(_))
     }
 }
 
 impl RailPart {
+    /// What it may carry, where that is measured.
+    pub fn most_amperes(&self) -> Option<f64> {
+        match self {
+            Self::Tps546d24a(tps) => Some(tps.over_current_amperes),
+            _ => None,
+        }
+    }
+
     /// It can be told another voltage while it is on.
-    pub(crate) fn is_settable(&self) -> bool {
+    pub fn is_settable(&self) -> bool {
         matches!(self, Self::Tps546d24a(_) | Self::Ds4432u(_) | Self::Pic16f1704(_))
     }
 
-    pub(crate) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Tps546d24a(_) => "tps546d24a",
             Self::Ds4432u(_) => "ds4432u",
