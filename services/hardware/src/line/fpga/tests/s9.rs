@@ -89,7 +89,7 @@ impl Farm {
 
     async fn run(&self, story: impl Future<Output = ()>) {
         let links = Links { path: &self.path, orders: &self.orders, status: &self.status };
-        let guard = Guard::new(&self.profile, &self.path).unwrap();
+        let guard = Guard::new(&self.profile, &self.path, &self.orders).unwrap();
         let mut machine = Machine::new(&self.profile, links, Claim::Alone);
         assert_eq!(machine.refusals(), Vec::<String>::new());
         let (sender, mut holders) = mpsc::channel(1);
