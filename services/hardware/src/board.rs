@@ -88,7 +88,11 @@ impl Board {
             rail: board.rail.as_ref().map(|rail| Rail::new(rail, buses)),
             fans: board.fan.iter().map(|fan| Fan::new(fan, &board.fan, buses)).collect(),
             identity: board.eeprom.as_ref().map(|eeprom| Identity::new(eeprom, buses)),
-            sensors: board.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
+            sensors: board
+                .sensor
+                .iter()
+                .map(|sensor| Sensor::new(sensor, Some(&board.chain), buses))
+                .collect(),
             bus: buses.get(&board.reset.bus),
         }
     }
@@ -259,16 +263,10 @@ impl Board {
         Ok(Sample { silent: None, rail_volts, rail_amperes, fans, fan_percent, sensors, die: None })
     }
 
-    /// Nothing here can drive these parts: the board is not to be powered.
-    pub(crate) fn undriven(&self) -> Vec<String> {
-        let rail = self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"));
-        rail.into_iter().chain(undriven(&self.sensors)).collect()
+    /// Nothing here can drive this part: the board is not to be powered.
+    pub(crate) fn undriven(&self) -> Option<String> {
+        self.rail.as_ref().and_then(Rail::undriven).map(|part| format!("rail {part}"))
     }
-}
-
-/// Sensors that nothing here can read.
-pub(crate) fn undriven(sensors: &[Sensor]) -> Vec<String> {
-    sensors.iter().filter_map(Sensor::undriven).map(|part| format!("sensor {part}")).collect()
 }
 
 /// All fans at full speed; true when each has taken it.
@@ -345,7 +343,8 @@ pub(crate) fn is_cool(sensors: &[Sensor], sample: &Sample, profile: &Profile) ->
     let max = profile.temperature.start_board_celsius;
     for (sensor, celsius) in sensors.iter().zip(&sample.sensors) {
         match celsius {
-            _ if sensor.of != Place::Board => {}
+            // What hangs on the chips is heard when they hash; until then nothing tells how warm they are.
+            _ if sensor.of != Place::Board || sensor.reads_with_power() => {}
             Some(celsius) if *celsius <= max => {}
             Some(celsius) => return Err(Fault::StillWarm { celsius: *celsius, max }),
             None => return Err(Fault::SensorLost("board temperature".into())),

@@ -3,6 +3,7 @@
 //! In: buses of the profile. Out: handles that any number of parts may hold; each bus has one owner, which serves them in turn. A bus is opened when it is first needed, and again when it was lost: a USB
 //! board that is plugged in later is simply there at the next try. Every wait is bounded. Nothing here knows what a part is.
 
+mod behind;
 mod bitaxe_raw;
 mod error;
 mod gpio;
@@ -32,15 +33,16 @@ pub use self::kept::Kept;
 pub(crate) use self::registers::standing_in;
 use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
 pub(crate) use self::{
+    behind::{BehindChip, Mailbox, Question},
     bitaxe_raw::ControllerError,
     error::BusError,
     gpio::Tachometer,
     registers::{Registers, open as open_registers, open_alone as open_registers_alone},
 };
 use crate::{
-    line::Place,
+    line::{At, Place},
     port::{Port, PortError},
-    profile::{self, BitaxeRawPort, BusPart, ChainProfile, Level, Profile},
+    profile::{self, BitaxeRawPort, BoardProfile, BusPart, ChainProfile, Level, Profile, UsbPort},
 };
 
 /// A driver that was killed just now may still be on its way out. One that hangs in the kernel keeps its lock: after this time the safe state goes on without.
@@ -61,13 +63,19 @@ pub(crate) enum Claim {
 pub(crate) struct Buses {
     all: Vec<(String, Bus)>,
     kept: Lines,
+    /// By chain, in the profile's order of boards; what hangs on their chips is asked through these.
+    mailboxes: Rc<Vec<(ChainKey, Rc<Mailbox>)>>,
 }
+
+/// No two chains have the same line.
+type ChainKey = (Option<PathBuf>, Option<UsbPort>, Option<String>);
 
 /// A handle.
 #[derive(Debug, Clone)]
 pub(crate) enum Bus {
     Raw(Rc<RawBus>),
     Linux(Rc<LinuxBus>),
+    BehindChip(BehindChip),
     #[cfg(test)]
     Simulated(simulated::Simulated),
 }
@@ -127,7 +135,19 @@ impl Buses {
             };
             (bus.name.clone(), handle)
         };
-        Self { all: profile.bus.iter().map(bus).collect(), kept }
+        let mailbox = |board: &BoardProfile| (key(&board.chain), Rc::default());
+        let mailboxes = Rc::new(profile.board.iter().map(mailbox).collect());
+        Self { all: profile.bus.iter().map(bus).collect(), kept, mailboxes }
+    }
+
+    fn mailbox(&self, chain: &ChainProfile) -> Rc<Mailbox> {
+        let found = self.mailboxes.iter().find(|(known, _)| *known == key(chain));
+        found.map(|(_, mailbox)| Rc::clone(mailbox)).expect("every chain has its mailbox")
+    }
+
+    /// The bus behind the chip at this place of a chain.
+    pub(crate) fn behind_chip(&self, chain: &ChainProfile, place: u16) -> BehindChip {
+        BehindChip::new(self.mailbox(chain), chain.chip().address(place, chain.chips), place)
     }
 
     /// Lines that an earlier run has left open, to be used in the place of new ones.
@@ -180,7 +200,12 @@ impl Buses {
     }
 
     /// Where a chain's UART is just now; `None` where its USB device is not there.
-    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<Place> {
+    pub(crate) fn chain_port(&self, chain: &ChainProfile) -> Option<At> {
+        let place = self.place(chain)?;
+        Some(At { place, mailbox: self.mailbox(chain) })
+    }
+
+    fn place(&self, chain: &ChainProfile) -> Option<Place> {
         if let Some(usb) = &chain.usb
             && let Bus::Raw(raw) = self.get(&usb.bus)
         {
@@ -189,6 +214,10 @@ impl Buses {
         let fpga = || chain.uio.clone().map(Place::Fpga);
         chain.port.clone().map(Place::Port).or_else(fpga)
     }
+}
+
+fn key(chain: &ChainProfile) -> ChainKey {
+    (chain.port.clone(), chain.usb.clone(), chain.uio.clone())
 }
 
 impl Bus {
@@ -213,6 +242,7 @@ impl Bus {
                 (None, Some(i2c)) => i2c.open(),
                 (None, None) => Ok(()),
             },
+            Self::BehindChip(_) => Ok(()),
             #[cfg(test)]
             Self::Simulated(_) => Ok(()),
         }
@@ -232,6 +262,7 @@ impl Bus {
                 Ok(raw.kept(&mut open, set)?)
             }
             Self::Linux(linux) => linux.gpio()?.set(line, high),
+            Self::BehindChip(_) => Err(BusError::NoLine),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.set(line, high),
         }
@@ -246,6 +277,7 @@ impl Bus {
                 Ok(raw.kept(&mut open, got)?)
             }
             Self::Linux(linux) => linux.gpio()?.get(line),
+            Self::BehindChip(_) => Err(BusError::NoLine),
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.get(line),
         }
@@ -260,7 +292,7 @@ impl Bus {
                 let got = controller.converter(channel).await;
                 Ok(raw.kept(&mut open, got)?)
             }
-            Self::Linux(_) => Err(BusError::NoConverter),
+            Self::Linux(_) | Self::BehindChip(_) => Err(BusError::NoConverter),
             #[cfg(test)]
             Self::Simulated(_) => Err(BusError::NoConverter),
         }
@@ -269,7 +301,7 @@ impl Bus {
     /// Counts a fan's pulses.
     pub(crate) fn tachometer(&self, line: u32) -> Result<Tachometer, BusError> {
         match self {
-            Self::Raw(_) => Err(BusError::NoLine),
+            Self::Raw(_) | Self::BehindChip(_) => Err(BusError::NoLine),
             Self::Linux(linux) => linux.gpio()?.tachometer(line),
             #[cfg(test)]
             Self::Simulated(_) => Err(BusError::NoLine),
@@ -297,6 +329,7 @@ impl I2c for Bus {
             Self::Linux(linux) => {
                 linux.i2c.as_ref().ok_or(BusError::NoI2c)?.transaction(address, operations).await
             }
+            Self::BehindChip(chip) => chip.transaction(address, operations).await,
             #[cfg(test)]
             Self::Simulated(simulated) => simulated.transaction(address, operations).await,
         }

@@ -11,14 +11,18 @@ mod roll_call;
 mod rolling;
 mod telemetry;
 
-use std::time::{Duration, Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use adit_asic::{Chip, KiloHertz, OutOfRange, Parser, Response, register};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::{
-    line::{Line, Place},
+    bus::Mailbox,
+    line::{At, Line},
     notify,
     orders::Orders,
     port::PortError,
@@ -58,6 +62,7 @@ pub(crate) struct Chain<'a> {
     profile: &'a ChainProfile,
     chip: &'static Chip,
     port: Line,
+    mailbox: Rc<Mailbox>,
     parser: Parser,
     path: &'a WorkPath,
     orders: &'a Orders,
@@ -86,7 +91,7 @@ struct Oddities {
 pub(crate) async fn run(
     index: u8,
     profile: &ChainProfile,
-    port: &Place,
+    at: &At,
     path: &WorkPath,
     orders: &Orders,
     status: &Status,
@@ -96,7 +101,8 @@ pub(crate) async fn run(
         index,
         profile,
         chip: profile.chip(),
-        port: Line::open(port, reset_baud)?,
+        port: Line::open(&at.place, reset_baud)?,
+        mailbox: Rc::clone(&at.mailbox),
         parser: Parser::new(profile.chip().responses),
         path,
         orders,
@@ -116,11 +122,11 @@ pub(crate) async fn run(
 }
 
 /// Slows the chips down over their own line: the last means when nobody else can take power off them. Tries both rates that they may be listening at.
-pub(crate) async fn slow_down(profile: &ChainProfile, port: &Place) -> Result<(), ChainFault> {
+pub(crate) async fn slow_down(profile: &ChainProfile, at: &At) -> Result<(), ChainFault> {
     let chip = profile.chip();
     let (_, frames) = chip.set_frequency(profile.setup().ramp.start)?;
     for baud in [profile.baud, register::baud(register::RESET_DIVIDER)] {
-        let port = Line::open(port, baud)?;
+        let port = Line::open(&at.place, baud)?;
         for frame in &frames {
             port.write(frame.as_bytes()).await?;
             port.drained().await;

@@ -2,10 +2,13 @@
 
 mod fpga;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
 
 use self::fpga::Fpga;
-use crate::port::{Port, PortError};
+use crate::{
+    bus::Mailbox,
+    port::{Port, PortError},
+};
 
 /// Where a chain's line is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,13 @@ pub(crate) enum Place {
     Port(PathBuf),
     /// What the names of its UIO devices begin with.
     Fpga(String),
+}
+
+/// Where a chain is reached, and where those ask it who want to know something of what hangs on its chips.
+#[derive(Debug, Clone)]
+pub(crate) struct At {
+    pub(crate) place: Place,
+    pub(crate) mailbox: Rc<Mailbox>,
 }
 
 /// Open, and ours alone.

@@ -130,7 +130,7 @@ impl<'a> Machine<'a> {
             buttons: Buttons::new(profile, &buses),
             status: links.status,
             buses: buses.clone(),
-            refusal: Refusal::of_machine(profile, &shared),
+            refusal: Refusal::of_machine(profile),
             boards: profile.board.iter().enumerate().map(slot).collect(),
             shared,
             pauses: Pauses::default(),

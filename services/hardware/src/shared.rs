@@ -35,7 +35,7 @@ impl Shared {
         Self {
             psu: profile.psu.as_ref().map(|psu| Psu::new(psu, buses)),
             fans: profile.fan.iter().map(|fan| Fan::new(fan, &profile.fan, buses)).collect(),
-            sensors: profile.sensor.iter().map(|sensor| Sensor::new(sensor, buses)).collect(),
+            sensors: profile.sensor.iter().map(|sensor| Sensor::new(sensor, None, buses)).collect(),
             beat: Instant::now(),
         }
     }
@@ -43,11 +43,6 @@ impl Shared {
     /// Boards have everything of their own.
     pub(crate) fn is_nothing(&self) -> bool {
         self.psu.is_none() && self.fans.is_empty() && self.sensors.is_empty()
-    }
-
-    /// Nothing here can drive these parts: the machine is not to be powered.
-    pub(crate) fn undriven(&self) -> Vec<String> {
-        board::undriven(&self.sensors)
     }
 
     /// Output off by its line, fans full, each read back. What the output holds for a while is [`Shared::wait_for_fall`]'s.

@@ -32,6 +32,8 @@ pub(crate) enum BusError {
     NoLine,
     #[error("this bus has no I²C")]
     NoI2c,
+    #[error("chip {place} {what}")]
+    BehindChip { place: u16, what: &'static str },
     #[error("this bus has no converter")]
     NoConverter,
 }

@@ -1,6 +1,6 @@
 //! Work out, nonces in.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, rc::Rc, time::Duration};
 
 use adit_asic::{
     Frame, Job, KiloHertz, ROLLED_BITS, Response, WorkLayout, command::Target, init::Step, register,
@@ -16,7 +16,7 @@ use super::{
     rolling::Rolling,
     telemetry::Telemetry,
 };
-use crate::{notify, work_path::Epoch};
+use crate::{bus::Question, notify, work_path::Epoch};
 
 /// Between two questions to all chips. Their answers fill a slow line for a tenth of a second.
 const QUESTIONS: Duration = Duration::from_secs(2);
@@ -83,8 +83,17 @@ impl Chain<'_> {
             question: now + QUESTIONS,
             asked: 0,
         };
+        let _open = self.mailbox.open();
         loop {
             let now = Instant::now();
+            while let Some(Question { chip, register, value }) = self.mailbox.take() {
+                let target = Target::Chip(chip);
+                let frame = match value {
+                    Some(value) => self.chip.generation.write(target, register, value),
+                    None => self.chip.generation.read(target, register),
+                };
+                self.port.write(frame.as_bytes()).await?;
+            }
             if now >= hashing.question
                 && let Some(question) = self.question(&mut hashing, now)?
             {
@@ -115,9 +124,11 @@ impl Chain<'_> {
                 .flatten()
                 .fold(hashing.question, Instant::min);
             let (path, orders, index) = (self.path, self.orders, self.index);
+            let mailbox = Rc::clone(&self.mailbox);
             tokio::select! {
                 biased;
                 () = path.changed(index) => {}
+                () = mailbox.asked() => {}
                 read = self.receive(|chain, response, us| chain.hear(&mut hashing, response, us)) => read?,
                 () = orders.changed(index) => {}
                 () = sleep_until(wake) => {}
@@ -207,6 +218,7 @@ impl Chain<'_> {
                     None => self.impossible(Oddity::Chip, "an answer from an address that no chip has"),
                 }
             }
+            Response::Register { value, .. } if self.mailbox.hear(value) => {}
             Response::Register { value, chip, register } => {
                 let telemetry = &mut hashing.telemetry;
                 let mut known = false;

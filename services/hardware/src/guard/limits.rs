@@ -18,6 +18,8 @@ const HYSTERESIS: f64 = 3.0;
 /// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
 const OFF_SHARE: f64 = 0.25;
 const FALL: Duration = Duration::from_millis(500);
+/// From power to a chain that hashes, so that what hangs on its chips can be asked.
+const BEHIND_CHIPS: Duration = Duration::from_secs(30);
 /// A meter may show a little less than nothing.
 const LEAST_AMPERES: f64 = -2.0;
 /// From switching a supply on to its saying so.
@@ -152,10 +154,11 @@ pub(crate) fn of_sensor(profile: &Profile, sensor: &profile::Sensor) -> Option<S
         Place::Intake => (SensorKind::Intake, sensor.max_celsius?),
     };
     let max = sensor.max_celsius.unwrap_or(max);
+    let behind = sensor.part.is_behind_chip();
     Some(SensorLimits {
         name: sensor.name.clone(),
-        reads: if kind == SensorKind::Chip { Reads::WithBoard } else { Reads::Always },
-        settle: ms(limits.settle_ms),
+        reads: if kind == SensorKind::Chip || behind { Reads::WithBoard } else { Reads::Always },
+        settle: if behind { BEHIND_CHIPS } else { ms(limits.settle_ms) },
         ..thermometer(kind, max, limits.start_board_celsius)
     })
 }

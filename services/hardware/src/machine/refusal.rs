@@ -1,7 +1,6 @@
 use crate::{
     board::Board,
     profile::{Commissioning, Profile, keys_overlap},
-    shared::Shared,
 };
 
 /// Why something may not have power, whatever it says.
@@ -22,11 +21,11 @@ impl Refusal {
     }
 
     /// Of the machine as a whole.
-    pub(crate) fn of_machine(profile: &Profile, shared: &Shared) -> Self {
+    pub(crate) fn of_machine(profile: &Profile) -> Self {
         let of_board = |key: &str| key.split('.').next() == Some("board");
         let harmless = |key: &str| matches!(key.split('.').next(), Some("led" | "button"));
         let open = profile.unconfirmed.iter().filter(|key| !of_board(key) && !harmless(key));
-        Self::new(open.cloned().collect(), shared.undriven())
+        Self::new(open.cloned().collect(), None)
     }
 
     /// Of one board.
@@ -36,7 +35,7 @@ impl Refusal {
         Self::new(open.cloned().collect(), board.undriven())
     }
 
-    fn new(unconfirmed: Vec<String>, undriven: Vec<String>) -> Self {
+    fn new(unconfirmed: Vec<String>, undriven: Option<String>) -> Self {
         let hands_off = !unconfirmed.is_empty();
         let path = Commissioning::PATH;
         let disputed =

@@ -2,15 +2,15 @@ use adit_peripherals::{Dspic, Emc2101, Tmp75, Tmp451, dspic::Facts, tmp75::Kind}
 
 use super::{BoardError, Delay};
 use crate::{
-    bus::{Bus, Buses},
-    profile::{self, Place, SensorPart},
+    bus::{BehindChip, Bus, Buses},
+    profile::{self, ChainProfile, Place, SensorPart},
 };
 
 /// A thermometer.
 #[derive(Debug)]
 pub(crate) struct Sensor {
     pub(crate) of: Place,
-    bus: Option<Bus>,
+    bus: Bus,
     probe: Probe,
 }
 
@@ -23,11 +23,13 @@ enum Probe {
     Tmp451Diode(Tmp451),
     /// And the sensor's address behind it.
     Dspic(Dspic, u8),
-    Undriven(&'static str),
+    /// On a chip's own bus, and in which session of the chain it was prepared.
+    BehindChip(Tmp451, BehindChip, Option<u64>),
 }
 
 impl Sensor {
-    pub(crate) fn new(sensor: &profile::Sensor, buses: &Buses) -> Self {
+    /// `chain`: of the board that it is on.
+    pub(crate) fn new(sensor: &profile::Sensor, chain: Option<&ChainProfile>, buses: &Buses) -> Self {
         let (bus, probe) = match &sensor.part {
             SensorPart::Emc2101(at) => (Some(&at.bus), Probe::Emc2101(Emc2101::new(at.address))),
             SensorPart::Emc2101Diode(at) => (Some(&at.bus), Probe::Emc2101Diode(Emc2101::new(at.address))),
@@ -39,34 +41,34 @@ impl Sensor {
             SensorPart::Dspic33(at) => {
                 (Some(&at.bus), Probe::Dspic(Dspic::new(at.address, Facts::FIRMWARE_89), at.sensor))
             }
-            SensorPart::ChipI2c(_) => (None, Probe::Undriven(sensor.part.name())),
+            SensorPart::ChipI2c(at) => {
+                let chain = chain.expect("a profile has these on boards only");
+                let chip = buses.behind_chip(chain, at.chip);
+                (None, Probe::BehindChip(Tmp451::new(at.address), chip, None))
+            }
         };
-        Self { of: sensor.of, bus: bus.map(|bus| buses.get(bus)), probe }
-    }
-
-    /// The part that nothing here drives, if it is one.
-    pub(crate) fn undriven(&self) -> Option<&'static str> {
-        match self.probe {
-            Probe::Undriven(part) => Some(part),
-            _ => None,
-        }
+        let bus = match (&probe, bus) {
+            (Probe::BehindChip(_, chip, _), _) => Bus::BehindChip(chip.clone()),
+            (_, bus) => buses.get(bus.expect("all others are on a bus of the profile")),
+        };
+        Self { of: sensor.of, bus, probe }
     }
 
     /// Checks what it is, and has it measure.
     pub(crate) async fn prepare(&mut self) -> Result<(), BoardError> {
-        let Some(bus) = &mut self.bus else { return Ok(()) };
+        let bus = &mut self.bus;
         match &mut self.probe {
             Probe::Tmp75(part) => part.prepare(bus).await?,
             Probe::Tmp451(part) | Probe::Tmp451Diode(part) => part.prepare(bus, &mut Delay).await?,
-            // Its controller's business, or its fan's.
-            Probe::Emc2101(_) | Probe::Emc2101Diode(_) | Probe::Dspic(..) | Probe::Undriven(_) => {}
+            // Its controller's business, or its fan's; or there is no way to it yet.
+            Probe::Emc2101(_) | Probe::Emc2101Diode(_) | Probe::Dspic(..) | Probe::BehindChip(..) => {}
         }
         Ok(())
     }
 
     /// `None`: it says itself that it has nothing to say, like a diode that is open.
     pub(crate) async fn celsius(&mut self) -> Result<Option<f64>, BoardError> {
-        let Some(bus) = &mut self.bus else { return Ok(None) };
+        let bus = &mut self.bus;
         match &mut self.probe {
             Probe::Emc2101(part) => Ok(Some(part.board_celsius(bus).await?)),
             Probe::Emc2101Diode(part) => Ok(part.chip_celsius(bus).await?),
@@ -74,7 +76,22 @@ impl Sensor {
             Probe::Tmp451(part) => Ok(Some(part.local_celsius(bus).await?)),
             Probe::Tmp451Diode(part) => Ok(part.remote_celsius(bus).await?),
             Probe::Dspic(part, sensor) => Ok(Some(part.celsius(bus, &mut Delay, *sensor).await?)),
-            Probe::Undriven(part) => Err(BoardError::Undriven(part)),
+            Probe::BehindChip(part, chip, prepared) => {
+                let session = chip.session();
+                if session.is_none() {
+                    return Ok(None);
+                }
+                if *prepared != session {
+                    part.prepare(bus, &mut Delay).await?;
+                    *prepared = session;
+                }
+                Ok(Some(part.local_celsius(bus).await?))
+            }
         }
+    }
+
+    /// It tells nothing of a board without power.
+    pub(crate) fn reads_with_power(&self) -> bool {
+        matches!(self.probe, Probe::BehindChip(..))
     }
 }

@@ -203,7 +203,10 @@ impl<'a> Parts<'a> {
                 }
                 SensorPart::ChipI2c(chip) => {
                     self.is.range(&format!("{part}.address"), chip.address, 0x08, 0x77);
-                    self.is.range(&format!("{part}.chip"), chip.chip, 0, 127);
+                    let on_board = key.starts_with("board.");
+                    self.is.that(on_board, &part, || {
+                        "is for a [[board.sensor]]: it is on a chip of that board".into()
+                    });
                 }
             }
         }
@@ -243,6 +246,13 @@ impl<'a> Parts<'a> {
         }
         self.fans(&format!("{key}.fan"), &board.fan);
         self.sensors(&format!("{key}.sensor"), &board.sensor);
+        for (index, sensor) in board.sensor.iter().enumerate() {
+            let SensorPart::ChipI2c(at) = &sensor.part else { continue };
+            let part = format!("{key}.sensor.{index}.part.chip-i2c");
+            let (chain, places) = (&board.chain, board.chain.chips.saturating_sub(1));
+            self.is.that(chain.chip == "BM1387", &part, || format!("a {} passes nothing on", chain.chip));
+            self.is.range(&format!("{part}.chip"), at.chip, 0, places);
+        }
         match &board.rail {
             Some(rail) => self.rail(&format!("{key}.rail"), rail, board.chain.domains),
             None => self.is.that(self.profile.psu.is_some(), key, || {

@@ -317,6 +317,11 @@ impl FanPart {
 }
 
 impl SensorPart {
+    /// Only chips that hash can be asked for what it says.
+    pub fn is_behind_chip(&self) -> bool {
+        matches!(self, Self::ChipI2c(_))
+    }
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Emc2101(_) => "emc2101",

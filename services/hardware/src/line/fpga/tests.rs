@@ -1,5 +1,7 @@
 //! Against a model of the FPGA that is written from its HDL and speaks to the simulator's chips.
 
+mod s9;
+
 use std::{cell::RefCell, collections::VecDeque, io::Read as _, io::Write as _, os::unix::net::UnixStream};
 
 use adit_simulator::{BM1387, Config, Endpoint, Event, Handle, Simulator};
@@ -206,7 +208,7 @@ impl Registers for Side {
     }
 }
 
-fn attach(wire: UnixStream, version: u32) -> Rc<RefCell<Core>> {
+fn attach(chain: &str, wire: UnixStream, version: u32) -> Rc<RefCell<Core>> {
     wire.set_nonblocking(true).unwrap();
     let core = Core {
         wire,
@@ -229,7 +231,7 @@ fn attach(wire: UnixStream, version: u32) -> Rc<RefCell<Core>> {
         (Window::Found, "work-rx"),
         (Window::Works, "work-tx"),
     ] {
-        standing_in::attach(&format!("chain6-{name}"), Rc::new(Side(window, Rc::clone(&core))));
+        standing_in::attach(&format!("{chain}-{name}"), Rc::new(Side(window, Rc::clone(&core))));
     }
     core
 }
@@ -237,7 +239,7 @@ fn attach(wire: UnixStream, version: u32) -> Rc<RefCell<Core>> {
 #[tokio::test]
 async fn rates_are_divided_from_the_fpgas_clock_and_another_design_is_refused() {
     let (wire, _far) = UnixStream::pair().unwrap();
-    let core = attach(wire, 0x0090_1003);
+    let core = attach("chain6", wire, 0x0090_1003);
     let fpga = Fpga::open("chain6", 115_740).unwrap();
     assert_eq!(core.borrow().divisor, 53);
     fpga.set_baud(1_562_500).unwrap();
@@ -275,7 +277,7 @@ fn machine() -> (tempfile::TempDir, Handle, Rc<RefCell<Core>>, Profile) {
     let (chain, board) = (folder.path().join("chain"), folder.path().join("board"));
     let config = Config::bitaxe(Endpoint::Unix(chain.clone()), Endpoint::Pty(board.clone()));
     let handle = Simulator::start(&config.with_chain(&BM1387, 63)).unwrap();
-    let core = attach(UnixStream::connect(chain).unwrap(), KNOWN);
+    let core = attach("chain6", UnixStream::connect(chain).unwrap(), KNOWN);
     let text = include_str!("../../../../../overlay/etc/adit/machines/bench-bm1387.toml");
     let text = text.replace("port = \"/tmp/adit/chain\"", "uio = \"chain6\"");
     let text = text.replace("/tmp/adit/board", board.to_str().unwrap());
