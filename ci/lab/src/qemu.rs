@@ -1,7 +1,7 @@
 //! One unit in QEMU: starts it, listens to its console, ends it.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fs::File,
     io::Write,
     path::{Path, PathBuf},
@@ -30,6 +30,20 @@ pub struct Said {
     pub at: Instant,
     pub line: String,
     pub event: Option<Event>,
+}
+
+/// Of each thread, since it began.
+#[derive(Debug, Default)]
+pub struct Waits(HashMap<PathBuf, Duration>);
+
+impl Waits {
+    /// Of the thread that has waited longest since `earlier`: for so long the unit stood still at most.
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let of = |(task, waited): (&PathBuf, &Duration)| {
+            waited.saturating_sub(earlier.0.get(task).copied().unwrap_or_default())
+        };
+        self.0.iter().map(of).max().unwrap_or_default()
+    }
 }
 
 /// A running unit. Dropping it ends QEMU.
@@ -88,6 +102,19 @@ impl Unit {
     /// Where the console stands now: only what comes later counts for [`Unit::wait_from`].
     pub fn now(&self) -> usize {
         self.console.lock().count()
+    }
+
+    /// How long each of the emulator's threads has waited for a processor of this computer.
+    pub fn waits(&self) -> Waits {
+        let waited = |task: PathBuf| {
+            // proc_pid_schedstat: nanoseconds on a processor, nanoseconds waiting for one, turns.
+            let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
+            let ns = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+            Some((task, Duration::from_nanos(ns)))
+        };
+        let tasks = self.child.id().map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
+        let tasks = tasks.into_iter().flatten().flatten().flatten();
+        Waits(tasks.filter_map(|task| waited(task.path())).collect())
     }
 
     pub fn running(&mut self) -> bool {

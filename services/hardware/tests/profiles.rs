@@ -449,26 +449,27 @@ fn a_rail_that_nothing_measures_must_be_disputed_and_a_trim_must_reach_its_volta
     let s9 = read("s9-zynq");
     assert_eq!(
         wrong(&s9, "\"board.rail.part.pic16f1704.off_shown_by\", ", ""),
-        "off_shown_by: must be disputed: nothing measures this rail, so that a person has to say that it is enough"
+        "board.0.rail.part.pic16f1704.off_shown_by: must be disputed: nothing measures this rail, so that a person has to say that it is enough"
     );
     assert_eq!(
         wrong(&s9, "max_volts = 9.4", "max_volts = 9.6"),
-        "volts: a PIC16F1704 can be told 7.94 to 9.44 V"
+        "board.0.rail.volts: a PIC16F1704 can be told 7.94 to 9.44 V"
     );
     let slow = wrong(&s9, "heartbeat_ms = 1000", "heartbeat_ms = 5000");
-    assert_eq!(slow, "heartbeat_ms: 5000 is not within 100 to 3000");
+    assert_eq!(slow, "board.0.rail.part.pic16f1704.heartbeat_ms: 5000 is not within 100 to 3000");
     let ember = read("emberone00-v4");
     let beyond = wrong(&ember, "volts = 3.1\nmin_volts = 2.9", "volts = 2.8\nmin_volts = 2.7");
-    assert_eq!(beyond, "feedback: 2.8 V cannot be reached with these resistors");
+    assert_eq!(beyond, "board.0.rail.part.ds4432u.feedback: 2.8 V cannot be reached with these resistors");
     let ohms = wrong(&ember, "lower_ohms = 1020.0", "lower_ohms = 0.0");
-    assert_eq!(ohms, "lower_ohms: 0 is not within 100 to 1000000");
+    assert_eq!(ohms, "board.0.rail.part.ds4432u.feedback.lower_ohms: 0 is not within 100 to 1000000");
     let twice = wrong(&ember, "line = 1, active = \"high\"", "line = 0, active = \"high\"");
-    assert_eq!(twice, "line: 0 of control is used twice");
+    assert_eq!(twice, "board.0.rail.enable.line: 0 of control is used twice");
     let linux = ember.replace(
         "bitaxe-raw = { usb = { manufacturer = \"256F\", product = \"EmberOne00\" }, baud = 115_200 }",
         "linux = { i2c = \"/dev/i2c-0\", gpio = \"/dev/gpiochip0\" }",
     );
     let linux = linux.replace("usb = { bus = \"control\", port = 1 }", "port = \"/dev/ttyS1\"");
-    let what = "meter: \"control\" has no converter: only a bitaxe-raw controller does";
+    let what =
+        "board.0.rail.part.ds4432u.meter: \"control\" has no converter: only a bitaxe-raw controller does";
     assert_eq!(Profile::parse(&linux).unwrap_err().1, what);
 }

@@ -279,9 +279,9 @@ impl<'a> Parts<'a> {
                 self.i2c(&part, &pic.bus, pic.address);
                 // A third of the ten seconds after which it takes us for dead.
                 self.is.range(&format!("{part}.heartbeat_ms"), pic.heartbeat_ms, 100, 3000);
-                let key = format!("{part}.off_shown_by");
-                let open = self.profile.disputed.iter().any(|disputed| place::overlap(disputed, &key));
-                self.is.that(open || self.profile.simulated, &key, || {
+                let shown = format!("{part}.off_shown_by");
+                let open = self.profile.disputed.iter().any(|disputed| place::overlap(disputed, &shown));
+                self.is.that(open || self.profile.simulated, &shown, || {
                     "must be disputed: nothing measures this rail, so that a person has to say that it is enough".into()
                 });
                 let told = [rail.min_volts, rail.max_volts].map(pic16::can_be_told);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use adit_lab::{
     console::Event as Console,
     machine::Machine,
-    qemu::Said,
+    qemu::{Said, Waits},
     site::{Backend, Effort, Rig},
     truth,
 };
@@ -45,6 +45,8 @@ pub(super) struct Stand {
     mhz: f64,
     boards: usize,
     lines: Vec<String>,
+    /// Of the emulator's threads, when what is measured began.
+    waits: Waits,
 }
 
 impl Stand {
@@ -54,8 +56,16 @@ impl Stand {
         let disk = Disk::for_machine(images, &machine, Some(&backend.unit_config()));
         let rig = disk.boot_driving(images, &machine);
         let boards = rig.simulator.state().boards.len();
-        let stand =
-            Self { _disk: disk, backend, rig, profile: machine.profile, mhz, boards, lines: Vec::new() };
+        let stand = Self {
+            _disk: disk,
+            backend,
+            rig,
+            profile: machine.profile,
+            mhz,
+            boards,
+            lines: Vec::new(),
+            waits: Waits::default(),
+        };
         // The agent, which the miner is told through, may come last.
         let began = Instant::now();
         while stand.rig.agent("ping").await.is_err() {
@@ -87,6 +97,12 @@ impl Stand {
     async fn miner(&self, signal: u8) {
         let answer = self.rig.agent(&format!("signal adit-miner {signal}")).await.unwrap();
         assert_eq!(answer, "ok 1", "signal {signal}");
+    }
+
+    /// Where the machine's record stands now: what is measured begins.
+    fn mark(&mut self) -> u64 {
+        self.waits = self.rig.unit.waits();
+        self.newest()
     }
 
     fn newest(&self) -> u64 {
@@ -151,14 +167,18 @@ impl Stand {
         from
     }
 
+    /// Prints it. Errors: it took longer than it may; the time for which the emulator wanted a processor of this computer and got none is not the unit's.
     fn note(&mut self, hazard: &str, miner: &str, stage: &str, took: Duration, limit: Duration) {
+        let waited = self.rig.unit.waits().since(&self.waits);
         let line = format!(
-            "{:<14} {hazard:<20} miner {miner:<8} {stage:<24} {:>6.2} s of {:.0} s",
+            "{:<14} {hazard:<20} miner {miner:<8} {stage:<24} {:>6.2} s of {:.0} s, the emulator waited {:.2} s",
             self.profile,
             took.as_secs_f64(),
-            limit.as_secs_f64()
+            limit.as_secs_f64(),
+            waited.as_secs_f64(),
         );
         println!("{line}");
+        assert!(took <= limit + waited, "{line}\n{}", self.rig.unit.tail(40));
         self.lines.push(line);
     }
 
@@ -177,7 +197,7 @@ impl Stand {
             Miner::Killed => self.miner(9).await,
             Miner::Stopped => self.miner(19).await,
         }
-        let mark = self.newest();
+        let mark = self.mark();
         for act in case.begin {
             act.carry_out(&self.rig.simulator, case.board);
         }
@@ -218,7 +238,6 @@ impl Stand {
         }
         let took = Duration::from_micros(ended - began);
         self.note(case.hazard, &format!("{miner:?}").to_lowercase(), stage, took, limit);
-        assert!(took <= limit, "{}: {took:?}, allowed {limit:?}\n{}", case.hazard, self.rig.unit.tail(40));
         if case.hazard != "PSU heartbeat lost" {
             assert!(took + Duration::from_millis(50) >= due, "{}: {took:?}, before its time", case.hazard);
         }
@@ -240,7 +259,7 @@ impl Stand {
     pub(super) async fn silence_miner(&mut self) {
         const HAZARD: &str = "control loop silent";
         self.hashing().await;
-        let mark = self.newest();
+        let mark = self.mark();
         let began = adit_sys::clock::monotonic_us();
         self.miner(19).await;
         let (all, mhz) = ((0..self.boards).collect::<Vec<_>>(), self.mhz);
@@ -255,7 +274,7 @@ impl Stand {
             let took = Duration::from_micros(ended - began);
             self.note(HAZARD, "stopped", name, took, limit);
             // Its last sign of life was up to a second before.
-            assert!(took <= limit && took + Duration::from_secs(1) >= due(HAZARD, stage), "{took:?}");
+            assert!(took + Duration::from_secs(1) >= due(HAZARD, stage), "{took:?}");
         }
         self.miner(18).await;
     }
@@ -263,7 +282,7 @@ impl Stand {
     /// adit-init brings the machine into its safe state when the driver is gone.
     pub(super) async fn kill_driver(&mut self, within: Duration) {
         self.hashing().await;
-        let mark = self.newest();
+        let mark = self.mark();
         let began = adit_sys::clock::monotonic_us();
         assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
         let all: Vec<usize> = (0..self.boards).collect();
@@ -271,13 +290,12 @@ impl Stand {
         let ended = self.all_of(mark, &all, BOOT, "safe state", off).await;
         let (took, limit) = (Duration::from_micros(ended - began), within + EMULATION);
         self.note("driver killed", "running", "rails off", took, limit);
-        assert!(took <= limit, "{took:?}");
     }
 
     /// A driver that hangs feeds no supply: its own watchdog cuts the output.
     pub(super) async fn hang_driver(&mut self) {
         self.hashing().await;
-        let mark = self.newest();
+        let mark = self.mark();
         let began = adit_sys::clock::monotonic_us();
         assert_eq!(self.rig.agent("signal adit-hardware 19").await.unwrap(), "ok 1");
         let all: Vec<usize> = (0..self.boards).collect();
@@ -286,7 +304,6 @@ impl Stand {
         let ended = self.all_of(mark, &all, limit * 2, "the supply's watchdog", off).await;
         let took = Duration::from_micros(ended - began);
         self.note("driver hangs", "running", "cut by the supply", took, limit);
-        assert!(took <= limit, "{took:?}");
         let cut = truth::events(&self.rig.simulator, mark).unwrap();
         let cut = cut.iter().any(|record| record.event == Event::PsuCut { why: "watchdog".into() });
         assert!(cut, "something else has cut it");
@@ -298,7 +315,7 @@ impl Stand {
         const HAZARD: &str = "rail still on";
         self.hashing().await;
         self.rig.simulator.fault(begin);
-        let mark = self.newest();
+        let mark = self.mark();
         // A reason to switch off.
         self.rig.simulator.fault(Fault::FanStopped(true));
         let all: Vec<usize> = (0..self.boards).collect();
@@ -332,7 +349,7 @@ impl Stand {
         const ELSEWHERE: Duration = Duration::from_secs(60);
         self.hashing().await;
         self.lead(board, warm, self.reads(warm), 53.0).await;
-        let (cursor, mark) = (self.rig.unit.now(), self.newest());
+        let (cursor, mark) = (self.rig.unit.now(), self.mark());
         let place =
             self.rig.simulator.state().sensors.iter().position(|sensor| sensor.name == frozen).unwrap();
         self.rig.simulator.fault(Fault::SensorFrozen { sensor: place, on: true });
@@ -350,7 +367,6 @@ impl Stand {
         self.note(HAZARD, "running", "rails off", took, limit);
         let named = |said: &Said| said.line.contains(HAZARD).then_some(());
         self.rig.unit.wait_from(cursor, BOOT, "a frozen sensor", named).await.unwrap();
-        assert!(took <= limit, "{took:?}");
         self.rig.simulator.fault(Fault::SensorFrozen { sensor: place, on: false });
         Act::SaysTruth(warm).carry_out(&self.rig.simulator, board);
         assert_eq!(self.rig.agent("signal adit-hardware 9").await.unwrap(), "ok 1");
@@ -360,7 +376,7 @@ impl Stand {
     pub(super) async fn reset(&mut self) {
         self.hashing().await;
         let cursor = self.rig.unit.now();
-        let mark = self.newest();
+        let mark = self.mark();
         let began = adit_sys::clock::monotonic_us();
         self.rig.reset().await.unwrap();
         let all: Vec<usize> = (0..self.boards).collect();
@@ -368,7 +384,6 @@ impl Stand {
         let ended = self.all_of(mark, &all, BOOT, "lines at rest", off).await;
         let took = Duration::from_micros(ended - began);
         self.note("unit reset", "–", "rails off", took, EMULATION);
-        assert!(took <= EMULATION, "{took:?}");
         let safe = |event: &Console| matches!(event, Console::SafeState { .. }).then_some(());
         self.rig.unit.wait_event(cursor, BOOT, "the safe state at boot", safe).await.unwrap();
         self.hashing().await;

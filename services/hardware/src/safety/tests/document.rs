@@ -3,11 +3,13 @@
 use super::super::*;
 
 const PAGE: &str = include_str!("../../../../../docs/safety.md");
-const TESTS: [&str; 4] = [
+const TESTS: [&str; 6] = [
+    include_str!("../../guard.rs"),
     include_str!("times.rs"),
     include_str!("latching.rs"),
     include_str!("power.rs"),
     include_str!("properties.rs"),
+    include_str!("../../machine/tests.rs"),
 ];
 
 /// Cells of the rows below the headline that starts with `| first |`.
