@@ -216,7 +216,7 @@ fn why(safety: &Safety, place: Place) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders;
+    use crate::{orders, safety::Hazard};
 
     const BOARD: Place = Place::Board(0);
 
@@ -332,6 +332,40 @@ mod tests {
         assert_eq!(look(203, None), Ok(Stage::Throttle), "silence ends no throttle");
         let both = "die: chip warm (70.0 °C, limit 70.0); die: chip hot (75.0 °C, limit 75.0)";
         assert_eq!(look(204, Some(75.0)), Err(both.into()));
+    }
+
+    /// A board that only the supply can cut, whose heat its profile tells.
+    #[test]
+    fn a_sensor_that_stays_while_the_clock_falls_is_taken_for_frozen() {
+        let text = include_str!("../../../overlay/etc/adit/machines/bench-s19j-pro.toml");
+        let (path, profile) = (WorkPath::new(3), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
+        let see = |seconds, place, reading| {
+            guard.safety.borrow_mut().see(Duration::from_secs(seconds), place, reading);
+        };
+        let look = |seconds, outlet| {
+            see(seconds, Place::Machine, Reading::Control);
+            // The inlet's moves a little.
+            let sensors = vec![Some(30.0 + (seconds % 2) as f64), Some(outlet)];
+            let sample = Sample { sensors, ..Default::default() };
+            guard.rule(Duration::from_secs(seconds), BOARD, &sample);
+            let causes = guard.safety.borrow().causes();
+            let frozen = causes.into_iter().find(|cause| cause.hazard == Hazard::SensorFrozen);
+            frozen.map(|cause| (cause.stage, cause.to_string()))
+        };
+        see(0, BOARD, Reading::Plugged(true));
+        see(0, BOARD, Reading::Power(true));
+        orders.clock_is(0, adit_asic::KiloHertz::from_mhz(535.0));
+        assert!((1..100).all(|second| look(second, 55.0).is_none()), "nothing changes, nothing need");
+        orders.clock_is(0, adit_asic::KiloHertz::from_mhz(56.25));
+        assert!((100..159).all(|second| look(second, 55.0).is_none()));
+        let reason = "outlet: sensor frozen (the same to the last bit while heat changed)";
+        let frozen = (159..170).find_map(|second| look(second, 55.0).map(|frozen| (second, frozen)));
+        let (at, frozen) = frozen.unwrap();
+        assert_eq!(frozen, (Stage::Throttle, reason.to_owned()));
+        assert!(look(at + 59, 55.0).unwrap().0 == Stage::Throttle);
+        assert_eq!(look(at + 60, 55.0).unwrap().0, Stage::AllOff, "only the supply can cut it");
     }
 
     #[test]

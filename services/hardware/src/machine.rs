@@ -417,6 +417,8 @@ impl Slot<'_> {
         let status = links.status;
         guard.see(place, Reading::Plugged(true));
         status.stage(index, Stage::Fans);
+        // Nothing could be said to its chips.
+        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::NoChainPort)?;
         self.identify(guard).await?;
         self.board.prepare().await?;
         board::prove(&mut self.board.fans).await?;
@@ -434,7 +436,6 @@ impl Slot<'_> {
         if let Some(rail) = &self.profile.rail {
             rail_is(index, rail.volts, links.orders, status);
         }
-        let port = self.buses.chain_port(&self.profile.chain).ok_or(BoardError::NoChainPort)?;
         let chain = Box::pin(chain::run(index, &self.profile.chain, &port, links.path, links.orders, status));
         tokio::select! {
             biased;

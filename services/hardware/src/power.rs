@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Board(#[from] BoardError),
     /// It does not say what board it is.
-    #[error("EEPROM: {0}")]
+    #[error("{0}")]
     Identity(BoardError),
     #[error("chain {chain}: {fault}")]
     Chain { chain: u8, fault: ChainFault },

@@ -3,11 +3,18 @@
 
 mod bench;
 
-use std::{process::Command, time::Duration};
+use std::{
+    collections::HashMap,
+    os::{fd::OwnedFd, unix::fs::symlink},
+    process::Command,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use adit_bus::hardware::HardwareStatus;
 use adit_simulator::{BM1370, Config, Endpoint, Fault, Handle, Simulator};
 use bench::{Bench, PATIENCE, QUICK};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Bitaxes in a rack.
 struct Rack {
@@ -152,4 +159,93 @@ async fn the_end_of_the_driver_and_the_one_shot_make_every_board_safe() {
     rack.board(2).fault(Fault::BoardSilent(false));
     let (code, text) = one_shot(&rack);
     assert_eq!(code, 0, "one is not plugged in: {text}");
+}
+
+/// Something else at the end of a board's control port. Ends when nobody has that open any more.
+fn pretend(link: &std::path::Path, does: impl FnOnce(&OwnedFd) + Send + 'static) -> JoinHandle<()> {
+    let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&far).unwrap();
+    unlockpt(&far).unwrap();
+    let near = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+    let kept = rustix::fs::open(
+        near.as_str(),
+        rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY,
+        rustix::fs::Mode::empty(),
+    );
+    symlink(near, link).unwrap();
+    std::thread::spawn(move || {
+        // Until the driver opens it, somebody must.
+        let _kept = kept.unwrap();
+        does(&far);
+    })
+}
+
+/// A firmware that answers all requests well, and remembers what parts were told; but no part is what it should be.
+fn answers_for_strangers(far: &OwnedFd) {
+    let (mut parts, mut pins) = (HashMap::<(u8, u8), u8>::new(), HashMap::new());
+    let (mut stream, mut bytes) = (Vec::new(), [0; 256]);
+    while let Ok(count @ 1..) = rustix::io::read(far, &mut bytes) {
+        stream.extend_from_slice(&bytes[..count]);
+        while let [low, high, ..] = stream[..]
+            && let length = usize::from(u16::from_le_bytes([low, high]))
+            && (6..=stream.len()).contains(&length)
+        {
+            let request: Vec<u8> = stream.drain(..length).collect();
+            let answer = match request[4..] {
+                [6, pin, level] => vec![*pins.entry(pin).insert_entry(level).get()],
+                [6, pin] => vec![pins.get(&pin).copied().unwrap_or(0)],
+                [5, 0x20, part, register, ref data @ ..] => {
+                    let told = data.iter().zip(register..).map(|(byte, at)| ((part, at), *byte));
+                    parts.extend(told);
+                    Vec::new()
+                }
+                [5, 0x40, part, register, wanted] => {
+                    let says = |at| parts.get(&(part, at)).copied().unwrap_or(0);
+                    (0..wanted).map(|at| says(register.wrapping_add(at))).collect()
+                }
+                _ => vec![0xff, 0x11],
+            };
+            let head = [answer.len() as u8, 0, request[2]];
+            if rustix::io::write(far, &[&head[..], &answer].concat()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_usb_device_that_lies_is_told_by_what_it_says_and_the_other_boards_hash() {
+    let mut rack = Rack::new(4);
+    for liar in [2, 3] {
+        rack.unplug(liar);
+    }
+    // Detached: both end with the pseudo-terminals.
+    let noise = |far: &OwnedFd| {
+        let ears = far.try_clone().unwrap();
+        std::thread::spawn(move || while let Ok(1..) = rustix::io::read(&ears, &mut [0; 64]) {});
+        while rustix::io::write(far, &[0xff; 64]).is_ok() {}
+    };
+    pretend(&rack.bench.door("board-2"), noise);
+    pretend(&rack.bench.door("board-3"), answers_for_strangers);
+    let _driver = rack.bench.drive().await;
+    rack.hashing(&[0, 1]).await;
+    let both = |status: &HardwareStatus| status.boards[2..].iter().all(|board| board.state == "fault");
+    let status = rack.bench.until_status("liars", both).await;
+    assert_eq!(
+        status.boards[2].reason,
+        "bitaxe-2: safe state not reached: rail: board controller silent: no answer to 3 requests"
+    );
+    assert_eq!(
+        status.boards[3].reason,
+        "bitaxe-3: device at 0x4c is a device of maker 0x00, product 0x00, not a EMC2101"
+    );
+    assert_eq!((status.stage.as_str(), &status.fault), ("hashing", &status.boards[2].reason));
+    // For several of their retries.
+    for _ in 0..100 {
+        for index in [0, 1] {
+            let truth = rack.board(index).state();
+            assert!(truth.rail.on && !truth.reset && truth.chain.mhz == 525.0, "{index}: {truth:#?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

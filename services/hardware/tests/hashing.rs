@@ -6,7 +6,7 @@ mod bench;
 use std::{collections::HashSet, time::Duration};
 
 use adit_simulator::{Event, Fault};
-use adit_work::frame::{FromHardware, ToHardware};
+use adit_work::frame::{FromHardware, Nonce, ToHardware};
 use bench::{QUICK, bench, work, zero_bits};
 
 #[tokio::test]
@@ -166,9 +166,15 @@ async fn wrong_and_repeated_nonces_are_passed_on_for_the_miner_to_judge() {
     bench.until_status("hashing", |status| status.stage == "hashing").await;
     let mut miner = bench.miner().await;
     bench.simulator.fault(Fault::WrongNonces(2));
-    let found = miner.mine(1, 1, 6).await;
+    bench.simulator.fault(Fault::DuplicateNonces(true));
+    let found = miner.mine(1, 1, 8).await;
     let wrong = found.iter().filter(|(nonce, work)| zero_bits(nonce, work) < 20).count();
     assert!(wrong >= 1, "the driver does not hash");
+    let mut seen = HashSet::new();
+    let mut again = |nonce: &Nonce| !seen.insert((nonce.sequence, nonce.version, nonce.nonce));
+    let repeated = found.iter().map(|(nonce, _)| nonce).filter(|nonce| again(nonce)).count();
+    assert!(repeated >= 3, "{repeated} of {} nonces came twice: {found:?}", found.len());
+    assert_eq!(bench.status().await.chains[0].impossible, 0);
 }
 
 #[tokio::test]

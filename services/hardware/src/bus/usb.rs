@@ -109,4 +109,27 @@ mod tests {
         assert!(ports(Some("c")).is_empty());
         assert!(find(Path::new("/nowhere"), &wanted(None)).is_empty());
     }
+
+    #[test]
+    fn a_device_with_one_port_has_none_for_the_chain() {
+        use crate::{
+            bus::{Bus, Buses, Claim},
+            parts::BoardError,
+            power::Fault,
+            profile::Profile,
+        };
+        let root = tempfile::tempdir().unwrap();
+        plug(root.path(), "1-1", ["OSMU", "Bitaxe", "a"], &[("0", "ttyACM0")]);
+        let profile = include_str!("../../../../overlay/etc/adit/machines/bitaxe-gamma.toml");
+        let profile = Profile::parse(profile).unwrap();
+        let buses = Buses::new(&profile, Claim::Alone);
+        let Bus::Raw(raw) = buses.get("control") else { panic!("it is a controller's") };
+        let wanted = UsbIdentity { manufacturer: "OSMU".into(), product: "Bitaxe".into(), serial: None };
+        let [device] = find(&root.path().join("class/tty"), &wanted).try_into().unwrap();
+        assert_eq!(device.port(0), Some(PathBuf::from("/dev/ttyACM0")));
+        raw.device.replace(Some(device));
+        assert_eq!(buses.chain_port(&profile.board[0].chain), None);
+        let fault = Fault::from(BoardError::NoChainPort).to_string();
+        assert!(fault.starts_with("its USB device has no serial port for the chain"), "{fault}");
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) enum BoardError {
     StillOn { volts: f64 },
     #[error("{volts} V asked for, must be {min} to {max}")]
     BeyondLimits { volts: f64, min: f64, max: f64 },
-    #[error("its USB device has no serial port for the chain")]
+    #[error("its USB device has no serial port for the chain: it is another one, or has another firmware")]
     NoChainPort,
     /// The profile names it, this driver has nothing for it.
     #[error("{0} is not driven yet")]

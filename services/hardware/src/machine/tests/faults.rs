@@ -203,7 +203,7 @@ async fn a_supply_that_answers_nonsense_takes_all_off_and_a_slow_fan_slows_all_d
         let status = farm.until_told("a fault", |status| status.stage == "fault").await;
         assert!(status.fault.contains("supply: sensor lost (no reading)"), "{}", status.fault);
         farm.handle.fault(Broken::PsuNak(false));
-        farm.hashing(&[0, 1, 2]).await;
+        farm.until("full speed", |_| (0..3).all(|board| farm.is_hashing(board))).await;
 
         farm.handle.fault(Broken::FanSlow { fan: Some(1), share: 0.5 });
         let slow = |status: &HardwareStatus| status.faults.iter().any(|fault| fault.cause == "fan slow");
@@ -251,7 +251,7 @@ async fn an_eeprom_whose_checksum_is_wrong_is_named_and_the_other_boards_hash() 
     farm.run(async {
         farm.hashing(&[0, 2]).await;
         let status = farm.until_told("a fault", |status| status.boards[1].state == "fault").await;
-        let reason = "hb1: EEPROM: 24C02 at 0x51: CRC of region 1 is 0x0e, must be 0x0b";
+        let reason = "hb1: EEPROM at 0x51: CRC of region 1 is 0x18, must be 0x1e";
         assert_eq!(status.boards[1].reason, reason);
         assert_eq!((status.stage.as_str(), status.fault.as_str()), ("hashing", reason));
         assert!(farm.handle.state().boards[1].reset && farm.is_hashing(0) && farm.is_hashing(2));

@@ -3,7 +3,8 @@
 use super::super::*;
 
 const PAGE: &str = include_str!("../../../../../docs/safety.md");
-const TESTS: [&str; 5] = [
+const TESTS: [&str; 6] = [
+    include_str!("../../guard.rs"),
     include_str!("times.rs"),
     include_str!("latching.rs"),
     include_str!("power.rs"),
