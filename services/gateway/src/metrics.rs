@@ -190,7 +190,7 @@ fn add_chips(page: &mut Page, machine: &Machine) {
 
 type OfChain = fn(&Chain) -> Option<f64>;
 
-fn chain_families() -> [(Family, OfChain); 12] {
+fn chain_families() -> [(Family, OfChain); 13] {
     [
         (Family::gauge("adit_chain_chips_found", "", "Chips that answered"), |chain| {
             Some(chain.chips_found.into())
@@ -219,6 +219,10 @@ fn chain_families() -> [(Family, OfChain); 12] {
             Some(chain.works_sent as f64)
         }),
         (Family::counter("adit_chain_nonces", "Nonces that came back"), |chain| Some(chain.nonces as f64)),
+        (
+            Family::counter("adit_chain_skipped_bytes", "Bytes on the line that belong to no response"),
+            |chain| Some(chain.skipped_bytes as f64),
+        ),
         (Family::counter("adit_chain_crc_errors", "Responses with a wrong CRC"), |chain| {
             Some(chain.crc_errors as f64)
         }),

@@ -134,6 +134,7 @@ pub struct Chain {
     pub works_sent: u64,
     pub nonces: u64,
     pub crc_errors: u64,
+    pub skipped_bytes: u64,
     pub impossible_responses: u64,
     pub chip_hashes: Option<f64>,
     pub chip_hashes_wrong: Option<f64>,
@@ -292,6 +293,7 @@ impl Chain {
             works_sent: status.works_sent,
             nonces: status.nonces,
             crc_errors: status.crc_errors,
+            skipped_bytes: status.skipped_bytes,
             impossible_responses: status.impossible,
             chip_hashes: counted(status.chip_hashes),
             // Some chips count only these: then a 0 may as well mean that they do not.

@@ -74,6 +74,7 @@ async fn the_status_of_a_hashing_unit_is_what_its_services_say() {
                     "works_sent": 4711,
                     "nonces": 99,
                     "crc_errors": 2,
+                    "skipped_bytes": 0,
                     "impossible_responses": 0,
                     "chip_hashes": 300_647_710_720.0,
                     "chip_hashes_wrong": 8_589_934_592.0,

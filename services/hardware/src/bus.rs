@@ -31,7 +31,6 @@ use tokio::{
 pub use self::kept::Kept;
 #[cfg(test)]
 pub(crate) use self::registers::standing_in;
-use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
 pub(crate) use self::{
     behind::{BehindChip, Mailbox, Question},
     bitaxe_raw::ControllerError,
@@ -39,6 +38,7 @@ pub(crate) use self::{
     gpio::Tachometer,
     registers::{Registers, open as open_registers, open_alone as open_registers_alone},
 };
+use self::{bitaxe_raw::BitaxeRaw, gpio::Gpio, i2c::LinuxI2c, kept::Lines};
 use crate::{
     line::{At, Place},
     port::{Port, PortError},

@@ -80,11 +80,12 @@ enum Oddity {
     Job,
     Version,
     Chip,
+    Noise,
 }
 
 #[derive(Debug, Default)]
 struct Oddities {
-    logged: [bool; 5],
+    logged: [bool; 6],
 }
 
 /// Runs one chain. Ends only with the reason why it cannot go on; may be dropped at any time.
@@ -144,7 +145,7 @@ impl Chain<'_> {
         let mut buffer = [0; 256];
         let count = self.port.read(&mut buffer).await?;
         let received_us = adit_sys::clock::monotonic_us();
-        let before = self.parser.counters().crc_errors;
+        let before = self.parser.counters();
         if received_us - self.received_us > LINE_SILENCE_US {
             self.parser.silence();
         }
@@ -154,7 +155,13 @@ impl Chain<'_> {
                 each(self, response, received_us);
             }
         }
-        let wrong = self.parser.counters().crc_errors - before;
+        let counters = self.parser.counters();
+        let noise = counters.skipped_bytes - before.skipped_bytes;
+        if noise > 0 {
+            self.status.chain(self.index, |chain| chain.skipped_bytes += noise);
+            self.odd(Oddity::Noise, "bytes that belong to no response");
+        }
+        let wrong = counters.crc_errors - before.crc_errors;
         if wrong > 0 {
             self.status.chain(self.index, |chain| chain.crc_errors += wrong);
             self.odd(Oddity::Crc, "a response with a wrong checksum");

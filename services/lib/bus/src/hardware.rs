@@ -92,6 +92,8 @@ pub struct ChainStatus {
     pub nonces: u64,
     /// Responses with a wrong CRC.
     pub crc_errors: u64,
+    /// Bytes that belong to no response: noise on the line.
+    pub skipped_bytes: u64,
     /// Responses that cannot be: unknown job, unknown register, chip that is not there.
     pub impossible: u64,
     /// Hashes in units of 2^32 that the chips counted themselves, and those of them that they found wrong; 0 where chips do not say.
