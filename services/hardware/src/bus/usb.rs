@@ -128,7 +128,7 @@ mod tests {
         let [device] = find(&root.path().join("class/tty"), &wanted).try_into().unwrap();
         assert_eq!(device.port(0), Some(PathBuf::from("/dev/ttyACM0")));
         raw.device.replace(Some(device));
-        assert_eq!(buses.chain_port(&profile.board[0].chain), None);
+        assert!(buses.chain_port(&profile.board[0].chain).is_none());
         let fault = Fault::from(BoardError::NoChainPort).to_string();
         assert!(fault.starts_with("its USB device has no serial port for the chain"), "{fault}");
     }
