@@ -284,8 +284,23 @@ pub(crate) async fn drive_full(fans: &mut [Fan], state: &mut SafeState) -> bool 
 /// Fans at a share of what lies between quiet and full. One that does not take it is told again at the next look, and its tachometer is believed, not its drive.
 pub(crate) async fn regulate(fans: &mut [Fan], share: f64) {
     for fan in fans {
-        if let Err(error) = fan.regulate(share).await {
-            warn!(target: "adit_hardware", fan = %fan.name, %error, "fan not regulated");
+        let regulated = fan.regulate(share).await;
+        let disobeys = regulated.is_err();
+        // Once, not at every look.
+        if let Err(error) = regulated
+            && !fan.disobeys
+        {
+            warn!(target: "adit_hardware", fan = %fan.name, %error, "fan not regulated; tried again at every look");
+        }
+        fan.disobeys = disobeys;
+    }
+}
+
+/// Has fans say how fast they turn, which some do not do by themselves. What does not answer shows in the looks.
+pub(crate) async fn listen(fans: &mut [Fan]) {
+    for fan in fans {
+        if let Err(error) = fan.prepare().await {
+            tracing::debug!(%error, "a fan cannot be prepared");
         }
     }
 }

@@ -291,6 +291,7 @@ impl SharedLife<'_> {
     /// Looks every second until `over`; tries to reach the safe state for as long as it is not.
     async fn rest(&mut self, mut safe: bool, over: impl Future<Output = ()>) {
         let looking = async {
+            self.shared.listen().await;
             loop {
                 sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
                 notify::progress();
@@ -482,6 +483,7 @@ impl Slot<'_> {
     ) {
         let place = self.place();
         let looking = async {
+            board::listen(&mut self.board.fans).await;
             loop {
                 sleep(Duration::from_millis(self.machine.safety.interval_ms.into())).await;
                 notify::progress();

@@ -19,8 +19,8 @@ use tracing::{error, info, warn};
 
 /// Drives the hash boards: chains, power, fans, and the limits that no message can raise.
 ///
-/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 1 no profile says what there is, and nothing was touched; 3 there is no way to
-/// any board; 8 plus 1 (a rail not off), 2 (a reset not held), 4 (a fan not full).
+/// Run by adit-init, which passes the sockets of its doors. Exit codes of --safe-state: 0 all of it reached; 3 there is no way to any board; 8 plus 1 (a rail not off), 2 (a reset not
+/// held), 4 (a fan not full).
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -87,18 +87,15 @@ fn kept_alone() -> Kept {
 
 /// By what the driver went by; before the first one by the unit's file. What is wrong with that must not keep power on: nothing is confirmed then.
 fn profile_for_safe_state(path: &Path, file: &Path, kept: &mut Kept) -> anyhow::Result<Profile> {
+    let unconfirmed = Profile::load(path).context("safe state: nothing was touched")?;
     let unit = match kept.take(Commissioning::LEFT) {
         Some(left) => Commissioning::left(left),
         None => Commissioning::load(file),
     };
-    match unit.and_then(|unit| Profile::load_commissioned(path, &unit)) {
-        Ok(profile) => Ok(profile),
-        Err(error) => {
-            let unconfirmed = Profile::load(path).context("safe state: nothing was touched")?;
-            warn!(target: "adit_hardware", "{error}");
-            Ok(unconfirmed)
-        }
-    }
+    Ok(unit.and_then(|unit| Profile::load_commissioned(path, &unit)).unwrap_or_else(|error| {
+        warn!(target: "adit_hardware", "{error}");
+        unconfirmed
+    }))
 }
 
 async fn make_safe(profile: &Profile, kept: Kept, began: Instant) -> ExitCode {

@@ -75,6 +75,11 @@ impl Shared {
         board::drive_full(&mut self.fans, state).await
     }
 
+    /// Has fans say how fast they turn.
+    pub(crate) async fn listen(&mut self) {
+        board::listen(&mut self.fans).await;
+    }
+
     /// Fans turning, sensors cool, supply on.
     pub(crate) async fn bring_up(&mut self, profile: &Profile, guard: &Guard<'_>) -> Result<(), Fault> {
         for fan in &mut self.fans {

@@ -36,6 +36,17 @@ async fn no_power_without_a_turning_fan() {
     }
 }
 
+/// A fan controller that was never told to count must not pass for a fan that stands still.
+#[tokio::test]
+async fn a_board_that_nobody_asks_to_hash_says_how_fast_its_fan_turns_and_that_it_is_well() {
+    let bench = bench(&[]);
+    let _driver = bench.drive_for_nobody(|| ());
+    let turns = |status: &adit_bus::hardware::HardwareStatus| status.fans[0].rpm > 2000;
+    let status = bench.until_status("a fan that turns", turns).await;
+    assert_eq!((status.stage.as_str(), status.fans[0].state.as_str()), ("off", "good"), "{status:?}");
+    assert!(status.faults.is_empty() && !bench.rail_was_ever_on());
+}
+
 #[tokio::test]
 async fn the_rail_comes_after_the_fan_and_reset_is_released_last() {
     let bench = bench(&[]);
