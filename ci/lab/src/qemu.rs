@@ -37,12 +37,12 @@ pub struct Said {
 pub struct Waits(HashMap<PathBuf, Duration>);
 
 impl Waits {
-    /// Of the thread that has waited longest since `earlier`: for so long the unit stood still at most.
+    /// Of all of them since `earlier`: what goes through several threads one after the other was held up for so long at most.
     pub fn since(&self, earlier: &Self) -> Duration {
         let of = |(task, waited): (&PathBuf, &Duration)| {
             waited.saturating_sub(earlier.0.get(task).copied().unwrap_or_default())
         };
-        self.0.iter().map(of).max().unwrap_or_default()
+        self.0.iter().map(of).sum()
     }
 }
 
@@ -104,17 +104,22 @@ impl Unit {
         self.console.lock().count()
     }
 
-    /// How long each of the emulator's threads has waited for a processor of this computer.
+    /// How long each thread that the unit waits for has waited for a processor of this computer: the emulator's, and this process's, for the simulated machine answers
+    /// in it; but not those that search nonces.
     pub fn waits(&self) -> Waits {
         let waited = |task: PathBuf| {
+            let name = std::fs::read_to_string(task.join("comm")).ok()?;
+            if name.starts_with("hasher") {
+                return None;
+            }
             // proc_pid_schedstat: nanoseconds on a processor, nanoseconds waiting for one, turns.
             let text = std::fs::read_to_string(task.join("schedstat")).ok()?;
             let ns = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
             Some((task, Duration::from_nanos(ns)))
         };
-        let tasks = self.child.id().map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")));
-        let tasks = tasks.into_iter().flatten().flatten().flatten();
-        Waits(tasks.filter_map(|task| waited(task.path())).collect())
+        let processes = self.child.id().into_iter().chain([std::process::id()]);
+        let tasks = processes.filter_map(|pid| std::fs::read_dir(format!("/proc/{pid}/task")).ok());
+        Waits(tasks.flatten().flatten().filter_map(|task| waited(task.path())).collect())
     }
 
     pub fn running(&mut self) -> bool {

@@ -45,8 +45,8 @@ pub async fn run(options: Options) -> Result<()> {
         bail!("without a pool there are no shares: wait for blocks=N");
     }
     let folder = crate::prepare::out()?;
-    let images = Images::prepare(&folder, &[], &[])?;
-    let slot = images.slot_for(&options.machine)?;
+    let mut images = Images::prepare(&folder, &[], &[])?;
+    images.slot = images.slot_for(&options.machine)?;
     let chroot = if options.no_node { None } else { Some(crate::prepare::node()?) };
 
     // From here on a signal ends the run in order; while images are built it ends this program and its tools at once.
@@ -56,8 +56,8 @@ pub async fn run(options: Options) -> Result<()> {
     std::fs::create_dir_all(work).with_context(|| work.display().to_string())?;
     let mut outcome = Outcome {
         board: BOARD.into(),
-        image_bytes: slot.bytes(),
-        root_bytes: slot.manifest.root.partition_bytes(),
+        image_bytes: images.slot.bytes(),
+        root_bytes: images.slot.manifest.root.partition_bytes(),
         ..Outcome::default()
     };
     let mut display = Display::new();
@@ -110,8 +110,7 @@ async fn boot_and_watch(
     let disk = work.join("disk.img");
     let config = if options.solo { backend.solo_config() } else { Some(backend.unit_config()) };
     let config = config.context("mining without a pool needs a node")?;
-    let slot = images.slot_for(&options.machine)?;
-    images.disk(&disk, [&slot, &slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
+    images.disk(&disk, [&images.slot, &images.slot], adit_image::disk::fresh_boot_state(), Some(&config))?;
     let mut rig = Rig::start(&RigInputs {
         images,
         disk: &disk,

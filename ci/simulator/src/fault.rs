@@ -40,7 +40,7 @@ pub enum Fault {
     StuckAddress(Option<u32>),
     /// The rail stays at zero.
     RailStuckOff(bool),
-    /// The rail stays where it is, whoever switches it off.
+    /// Its switch is stuck: the rail is at what is set, and no lower than it was, whoever switches it off.
     RailStuckOn(bool),
     /// The rail is so many millivolts lower than what was asked for.
     RailDrop(f64),

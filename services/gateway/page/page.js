@@ -114,10 +114,11 @@ function strips(list) {
   byId("chips").replaceChildren(...chains.flatMap(strip));
 }
 
-let chipsAsked = 0;
+let chipsAsked = -CHIPS_EVERY_MS;
 async function askChips() {
-  if (Date.now() - chipsAsked < CHIPS_EVERY_MS) return;
-  chipsAsked = Date.now();
+  const now = performance.now();
+  if (now - chipsAsked < CHIPS_EVERY_MS) return;
+  chipsAsked = now;
   const answer = await fetch("/api/v1/chips", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.ok) strips((await answer.json()).chains);
 }

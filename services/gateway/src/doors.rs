@@ -48,19 +48,25 @@ pub struct Reading {
     pub network: Result<NetworkStatus, String>,
 }
 
-/// The status doors of a unit.
+/// The status doors of a unit. Chips are asked for on a connection of their own: who waits for one kind of answer never waits for the other, too, when a door hangs.
 #[derive(Debug)]
 pub struct Doors {
-    inner: Mutex<Inner>,
+    services: Mutex<Services>,
+    chips: Mutex<ChipsDoor>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct Services {
     hardware: Door,
     miner: Door,
     network: Door,
     last: Option<(Instant, Arc<Reading>)>,
-    last_chips: Option<(Instant, Arc<Chips>)>,
+}
+
+#[derive(Debug)]
+struct ChipsDoor {
+    hardware: Door,
+    last: Option<(Instant, Arc<Chips>)>,
 }
 
 impl Doors {
@@ -68,25 +74,23 @@ impl Doors {
     pub fn new(folder: &Path) -> Self {
         let door = |name| Door { socket: folder.join(name), connection: None };
         Self {
-            inner: Mutex::new(Inner {
+            services: Mutex::new(Services {
                 hardware: door(hardware::STATUS_DOOR),
                 miner: door(miner::STATUS_DOOR),
                 network: door(network::STATUS_DOOR),
                 last: None,
-                last_chips: None,
             }),
+            chips: Mutex::new(ChipsDoor { hardware: door(hardware::STATUS_DOOR), last: None }),
         }
     }
 
     /// What the services say now, at most a second old. Takes two seconds when a door hangs; clients that ask meanwhile wait for the same reading.
     pub async fn read(&self) -> Arc<Reading> {
-        let mut inner = self.inner.lock().await;
-        if let Some((at, reading)) = &inner.last
-            && at.elapsed() < FRESH
-        {
-            return Arc::clone(reading);
+        let mut services = self.services.lock().await;
+        if let Some(reading) = fresh(&services.last) {
+            return reading;
         }
-        let Inner { hardware, miner, network, last, .. } = &mut *inner;
+        let Services { hardware, miner, network, last } = &mut *services;
         let (hardware, miner, network) = tokio::join!(hardware.ask(), miner.ask(), network.ask());
         let reading = Arc::new(Reading { hardware, miner, network });
         *last = Some((Instant::now(), Arc::clone(&reading)));
@@ -95,16 +99,18 @@ impl Doors {
 
     /// Every chip as adit-hardware knows it, likewise.
     pub async fn chips(&self) -> Arc<Chips> {
-        let mut inner = self.inner.lock().await;
-        if let Some((at, chips)) = &inner.last_chips
-            && at.elapsed() < FRESH
-        {
-            return Arc::clone(chips);
+        let mut door = self.chips.lock().await;
+        if let Some(chips) = fresh(&door.last) {
+            return chips;
         }
-        let chips = Arc::new(inner.hardware.ask::<Vec<ChainChips>>().await);
-        inner.last_chips = Some((Instant::now(), Arc::clone(&chips)));
+        let chips = Arc::new(door.hardware.ask::<Vec<ChainChips>>().await);
+        door.last = Some((Instant::now(), Arc::clone(&chips)));
         chips
     }
+}
+
+fn fresh<T>(last: &Option<(Instant, Arc<T>)>) -> Option<Arc<T>> {
+    last.as_ref().filter(|(at, _)| at.elapsed() < FRESH).map(|(_, reading)| Arc::clone(reading))
 }
 
 /// What a door gives.

@@ -78,27 +78,40 @@ async fn hashes(machine: Machine, wanted: Chains, garbage: Duration) {
         jobs as f64 / seconds,
     );
 
-    let truth = rig.simulator.state();
-    for board in &truth.boards {
-        assert_eq!((board.chain.addressed, board.chain.mhz, board.reset), (wanted.chips, wanted.mhz, false));
+    // Together: on a computer that has little time a chip's answer may come too late, and is asked for again.
+    let began = Instant::now();
+    let status = loop {
+        let status: Value = serde_json::from_str(
+            &ask(rig.page, "/api/v1/status", "application/json").await.unwrap_or_default(),
+        )
+        .unwrap_or_default();
+        let whole = rig.simulator.state().boards.iter().all(|board| {
+            (board.chain.addressed, board.chain.mhz, board.reset) == (wanted.chips, wanted.mhz, false)
+        });
+        let shown = status["hardware"]["chains"].as_array().is_some_and(|chains| {
+            let is =
+                |chain: &Value| chain["chips_found"] == wanted.chips && chain["nonces"].as_u64() > Some(0);
+            chains.len() == 3 && chains.iter().all(is)
+        });
+        if whole && shown && status["hardware"]["stage"] == "hashing" {
+            break status;
+        }
+        assert!(
+            began.elapsed() < BOOT,
+            "{:#?}\n{status:#}\n{}",
+            rig.simulator.state().boards,
+            rig.unit.tail(30)
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    for board in &rig.simulator.state().boards {
         assert_eq!((board.chain.crc_errors, board.chain.protocol_errors), (0, 0), "{board:#?}");
     }
-    let status: Value =
-        serde_json::from_str(&ask(rig.page, "/api/v1/status", "application/json").await.unwrap()).unwrap();
     let hardware = &status["hardware"];
-    assert_eq!(
-        (&hardware["machine"], &hardware["stage"]),
-        (&machine.profile.into(), &"hashing".into()),
-        "{status:#}"
-    );
+    assert_eq!(hardware["machine"], machine.profile, "{status:#}");
     assert_eq!(hardware["fans"].as_array().map(Vec::len), Some(4), "{status:#}");
     for chain in hardware["chains"].as_array().unwrap() {
-        assert_eq!(
-            (&chain["chip"], &chain["chips_found"]),
-            (&wanted.chip.into(), &wanted.chips.into()),
-            "{status:#}"
-        );
-        assert!(chain["nonces"].as_u64() > Some(0), "{status:#}");
+        assert_eq!(chain["chip"], wanted.chip, "{status:#}");
         assert_eq!(chain["impossible_responses"], 0, "{status:#}");
     }
     garbage_on_one_line(&rig, garbage).await;
@@ -118,7 +131,10 @@ async fn garbage_on_one_line(rig: &Rig, duration: Duration) {
     let (cursor, mark, began) = (rig.unit.now(), truth::newest(&rig.simulator), Instant::now());
     let mut seen = mark;
     let mut others = [0_u64; 3];
-    while began.elapsed() < duration {
+    // Longer where this computer searches or emulates slowly.
+    let mut said = Vec::new();
+    while began.elapsed() < duration || others[0] == 0 || others[2] == 0 || said.is_empty() {
+        assert!(began.elapsed() < duration + BOOT, "nonces {others:?}, said {said:?}\n{}", rig.unit.tail(30));
         rig.simulator.fault_on(GARBLED, Fault::GarbageBytes(BURST)).unwrap();
         tokio::time::sleep(BETWEEN_BURSTS).await;
         for record in truth::events(&rig.simulator, seen).unwrap() {
@@ -131,13 +147,11 @@ async fn garbage_on_one_line(rig: &Rig, duration: Duration) {
                 _ => {}
             }
         }
+        let lines = rig.unit.said_since(cursor).0.into_iter().map(|said| said.line);
+        said = lines.filter(|line| line.contains("adit_hardware") && !line.contains("INFO")).collect();
     }
-    let said: Vec<String> = rig.unit.said_since(cursor).0.into_iter().map(|said| said.line).collect();
-    let said: Vec<&String> =
-        said.iter().filter(|line| line.contains("adit_hardware") && !line.contains("INFO")).collect();
-    println!("{} s of garbage: nonces {others:?}, said {said:#?}", duration.as_secs());
-    assert!(others[0] > 0 && others[2] > 0, "{others:?}");
-    assert!(!said.is_empty() && said.len() < 10, "{said:#?}");
+    println!("{} s of garbage: nonces {others:?}, said {said:#?}", began.elapsed().as_secs());
+    assert!(said.len() < 10, "{said:#?}");
     assert!(said.iter().all(|line| line.contains("chain=1") || line.contains("chain 1")), "{said:#?}");
     let before = rig.simulator.state().boards[GARBLED].chain.nonces;
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! Every hazard of `docs/safety.md`, provoked in the image with adit-miner running, killed and stopped. How long the machine's rails really stayed on is read from the machine's own record on this computer,
+//! Hazards of `docs/safety.md`, all that a simulated machine can be brought to, provoked in the image with adit-miner running, killed and stopped. How long the machine's rails really stayed on is read from the machine's own record on this computer,
 //! and judged by that page. Prints a line for each; the page's column *measured* is what they said.
 //!
 //! All of it is simulated and emulated: figures are the software's, not a machine's.

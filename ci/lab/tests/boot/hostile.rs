@@ -176,7 +176,7 @@ async fn a_usb_device_that_lies_is_named_and_gets_no_power_and_the_other_boards_
     assert!(absent[0].contains("no Bitaxe is plugged in") || absent[0].contains("no liar"), "{absent:#?}");
     rig.ports.usb[1].unplug();
 
-    // Descriptors without a port for the chips, then the right ones and every kind of nonsense behind them.
+    // Then the right descriptors, and every kind of nonsense behind them.
     let lie = Arc::new(AtomicU8::new(0));
     for (number, (kind, word)) in (0..).zip(LIES) {
         lie.store(number, Ordering::Relaxed);

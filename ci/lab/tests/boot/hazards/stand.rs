@@ -45,7 +45,7 @@ pub(super) struct Stand {
     mhz: f64,
     boards: usize,
     lines: Vec<String>,
-    /// Of the emulator's threads, when what is measured began.
+    /// Of emulator and simulated machine, when what is measured began.
     waits: Waits,
 }
 
@@ -167,11 +167,11 @@ impl Stand {
         from
     }
 
-    /// Prints it. Errors: it took longer than it may; the time for which the emulator wanted a processor of this computer and got none is not the unit's.
+    /// Prints it. Errors: it took longer than it may; the time for which emulator and simulated machine wanted a processor of this computer and got none is not the unit's.
     fn note(&mut self, hazard: &str, miner: &str, stage: &str, took: Duration, limit: Duration) {
         let waited = self.rig.unit.waits().since(&self.waits);
         let line = format!(
-            "{:<14} {hazard:<20} miner {miner:<8} {stage:<24} {:>6.2} s of {:.0} s, the emulator waited {:.2} s",
+            "{:<14} {hazard:<20} miner {miner:<8} {stage:<24} {:>6.2} s of {:.0} s, this computer took {:.2} s",
             self.profile,
             took.as_secs_f64(),
             limit.as_secs_f64(),
@@ -205,10 +205,11 @@ impl Stand {
             Act::Says(sensor, bad).carry_out(&self.rig.simulator, case.board);
         }
         let began = self.began_us(mark);
-        let due =
-            due(case.hazard, if case.hazard == "controller silent" { Stage::ChainOff } else { case.stage });
+        let due_stage = if case.hazard == "controller silent" { Stage::ChainOff } else { case.stage };
+        let due = due(case.hazard, due_stage);
         let limit = due + DRIVER + EMULATION;
-        let patience = limit + Duration::from_secs(10);
+        // How long it took is judged below.
+        let patience = limit + BOOT;
         let (stage, ended) = match case.stage {
             Stage::Throttle => {
                 let slower = |record: &Record| matches!(record.event, Event::Pll { mhz: now } if now < mhz);
@@ -226,16 +227,11 @@ impl Stand {
         if miner == Miner::Stopped {
             self.miner(18).await;
         }
-        if case.stage != Stage::Throttle {
-            let word = case.said.unwrap_or(case.hazard);
-            let named =
-                |said: &Said| (said.line.contains("fault reason") && said.line.contains(word)).then_some(());
-            self.rig
-                .unit
-                .wait_from(cursor, BOOT, &format!("the fault's reason with {word:?}"), named)
-                .await
-                .unwrap();
-        }
+        // A stopped miner is a reason of its own to slow chips down.
+        let line = if due_stage == Stage::Throttle { "throttled cause" } else { "fault reason" };
+        let word = case.said.unwrap_or(case.hazard);
+        let named = |said: &Said| (said.line.contains(line) && said.line.contains(word)).then_some(());
+        self.rig.unit.wait_from(cursor, BOOT, &format!("{line} with {word:?}"), named).await.unwrap();
         let took = Duration::from_micros(ended - began);
         self.note(case.hazard, &format!("{miner:?}").to_lowercase(), stage, took, limit);
         if case.hazard != "PSU heartbeat lost" {
