@@ -216,7 +216,8 @@ fn why(safety: &Safety, place: Place) -> Option<Fault> {
         _ => cause.to_string(),
     };
     let text = causes.iter().map(said).collect::<Vec<_>>().join("; ");
-    let strictest = causes.into_iter().max_by_key(|cause| cause.stage)?;
+    // Of equal ones, one that waits for a person: whoever could clear it must be told.
+    let strictest = causes.into_iter().max_by_key(|cause| (cause.stage, cause.clears == Clears::Person))?;
     let cuts = strictest.stage >= Stage::ChainOff;
     cuts.then(|| Fault::Ruled { text, cause: Some(Box::new(strictest)) })
 }
