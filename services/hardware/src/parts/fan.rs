@@ -27,6 +27,8 @@ pub(crate) struct Fan {
     quiet_percent: u8,
     /// What its drive was told last.
     told: Option<Duty>,
+    /// That it cannot be driven was said, once until it can.
+    pub(crate) complained: bool,
     drive: Drive,
 }
 
@@ -60,6 +62,7 @@ impl Fan {
             spin_up: Duration::from_millis(fan.spin_up_ms.into()),
             quiet_percent: fan.quiet_percent,
             told: None,
+            complained: false,
             drive,
         }
     }
