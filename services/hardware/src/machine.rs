@@ -33,7 +33,7 @@ use crate::{
     parts::BoardError,
     power::{Fault, Sample},
     profile::{BoardProfile, Profile},
-    safety::{self, Identity, Place, Reading},
+    safety::{self, FanDemand, Identity, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -361,6 +361,8 @@ impl Slot<'_> {
             match fault {
                 fault @ Fault::Absent(_) => {
                     guard.see(self.place(), Reading::Plugged(false));
+                    // It needs no air any more.
+                    common.cooling.share(self.place(), FanDemand::None, &Sample::default(), false);
                     self.wait_for_board(&fault).await;
                 }
                 Fault::Shared => {
