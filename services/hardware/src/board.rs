@@ -279,18 +279,21 @@ pub(crate) async fn drive_full(fans: &mut [Fan], state: &mut SafeState) -> bool 
     all
 }
 
-/// Fans at a share of what lies between quiet and full. One that does not take it is told again at the next look, and its tachometer is believed, not its drive.
+/// Fans at a share of what lies between quiet and full. One that does not take it is told again at the next look, and its tachometer is believed, not its drive. A controller that does not answer
+/// is not asked for the rest: what is to be switched off waits for it, too.
 pub(crate) async fn regulate(fans: &mut [Fan], share: f64) {
     for fan in fans {
         let regulated = fan.regulate(share).await;
-        let disobeys = regulated.is_err();
-        // Once, not at every look.
-        if let Err(error) = regulated
-            && !fan.disobeys
+        if let Err(error) = &regulated
+            && !std::mem::replace(&mut fan.complained, true)
         {
             warn!(target: "adit_hardware", fan = %fan.name, %error, "fan not regulated; tried again at every look");
         }
-        fan.disobeys = disobeys;
+        match regulated {
+            Err(error) if error.is_silence() => return,
+            Err(_) => {}
+            Ok(()) => fan.complained = false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ mod heat;
 pub(crate) mod limits;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,9 @@ use crate::{
     orders::Orders,
     power::{Fault, Sample},
     profile::{Profile, Sensor},
-    safety::{Cause, Identity, Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong},
+    safety::{
+        Cause, Clears, Identity, Limits, Place, PsuState, Reading, Ruling, Safety, Stage, Verdict, Why, Wrong,
+    },
     work_path::WorkPath,
 };
 
@@ -25,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) struct Guard<'a> {
     safety: RefCell<Safety>,
     path: &'a WorkPath,
+    /// The control loop's last sign of life that the core was told of: it would take it for a new one each time.
+    heard: Cell<Option<Instant>>,
     orders: &'a Orders,
     /// By board.
     heat: Vec<Option<Heat>>,
@@ -53,7 +57,8 @@ impl<'a> Guard<'a> {
         let last = |board: usize| safety.limits().boards[board].parts.sensors.len() - 1;
         let die = |(index, board)| limits::die(profile, board).map(|_| last(index));
         let dies = profile.board.iter().enumerate().map(die).collect();
-        Ok(Self { safety: RefCell::new(safety), path, orders, heat, began: Instant::now(), sensors, dies })
+        let (safety, heard, began) = (RefCell::new(safety), Cell::default(), Instant::now());
+        Ok(Self { safety, path, heard, orders, heat, began, sensors, dies })
     }
 
     /// One thing that was seen or done.
@@ -122,7 +127,10 @@ impl<'a> Guard<'a> {
 
     fn rule(&self, now: Duration, place: Place, sample: &Sample) -> Ruling {
         let mut safety = self.safety.borrow_mut();
-        if let Some(heard) = self.path.heard() {
+        let heard = self.path.heard();
+        if self.heard.replace(heard) != heard
+            && let Some(heard) = heard
+        {
             safety.see(heard.saturating_duration_since(self.began), Place::Machine, Reading::Control);
         }
         let silent = sample.silent.is_some();
@@ -208,7 +216,8 @@ fn why(safety: &Safety, place: Place) -> Option<Fault> {
         _ => cause.to_string(),
     };
     let text = causes.iter().map(said).collect::<Vec<_>>().join("; ");
-    let strictest = causes.into_iter().max_by_key(|cause| cause.stage)?;
+    // Of equal ones, one that waits for a person: whoever could clear it must be told.
+    let strictest = causes.into_iter().max_by_key(|cause| (cause.stage, cause.clears == Clears::Person))?;
     let cuts = strictest.stage >= Stage::ChainOff;
     cuts.then(|| Fault::Ruled { text, cause: Some(Box::new(strictest)) })
 }
@@ -395,6 +404,25 @@ mod tests {
         assert!((15..200).all(|second| rule(second, &off) == Stage::ChainOff), "nobody has cleared it");
         assert!(guard.clear());
         assert_eq!((rule(200, &off), rule(201, &off)), (Stage::Run, Stage::Run));
+    }
+
+    #[test]
+    fn a_control_loop_that_falls_silent_throttles_after_five_seconds_and_cuts_after_a_minute() {
+        let text = include_str!("../../../overlay/etc/adit/machines/qemu-bitaxe.toml");
+        let (path, profile) = (WorkPath::new(1), Profile::parse(text).unwrap());
+        let orders = Orders::new(orders::Limits::of(&profile));
+        let guard = Guard::new(&profile, &path, &orders).unwrap();
+        let rule = |seconds, sample: &Sample| guard.rule(Duration::from_secs(seconds), BOARD, sample).stage;
+        guard.see(BOARD, Reading::Plugged(true));
+        path.hear();
+        let off = Sample { rail_volts: Some(0.0), ..good() };
+        assert_eq!((rule(1, &off), rule(2, &off)), (Stage::ChainOff, Stage::Run));
+        guard.see(BOARD, Reading::Power(true));
+        let stages: Vec<_> = (3..=70).map(|second| (second, rule(second, &good()))).collect();
+        let first = |stage| move |(second, seen)| (seen == stage).then_some(second);
+        // It was heard a moment after the start.
+        assert_eq!(stages.iter().copied().find_map(first(Stage::Throttle)), Some(6));
+        assert_eq!(stages.iter().copied().find_map(first(Stage::AllOff)), Some(61));
     }
 
     #[test]

@@ -31,9 +31,9 @@ use crate::{
     notify,
     orders::{self, Orders},
     parts::BoardError,
-    power::Fault,
+    power::{Fault, Sample},
     profile::{BoardProfile, Profile},
-    safety::{self, Identity, Place, Reading},
+    safety::{self, FanDemand, Identity, Place, Reading},
     shared::Shared,
     status::{Stage, Status},
     work_path::WorkPath,
@@ -249,7 +249,7 @@ impl SharedLife<'_> {
         if self.shared.is_nothing() {
             self.common.ready().await;
             self.common.supply(true);
-            return std::future::pending().await;
+            return self.listen().await;
         }
         loop {
             let began = Instant::now();
@@ -265,6 +265,20 @@ impl SharedLife<'_> {
             self.status.machine_fault(Some(&fault), &reason);
             self.rest(state.reached(), sleep(pause)).await;
             self.common.forget();
+        }
+    }
+
+    /// Nothing is shared but the control loop. When its silence takes power off, each board sees that by itself.
+    async fn listen(&mut self) -> Infallible {
+        loop {
+            let ruling = self.guard.look_at_rest(Place::Machine, &Sample::default());
+            let slow = ruling.stage == safety::Stage::Throttle;
+            self.status.machine_throttled(if slow {
+                self.guard.throttles(Place::Machine)
+            } else {
+                Vec::new()
+            });
+            sleep(Duration::from_millis(self.profile.safety.interval_ms.into())).await;
         }
     }
 
@@ -348,6 +362,8 @@ impl Slot<'_> {
             match fault {
                 fault @ Fault::Absent(_) => {
                     guard.see(self.place(), Reading::Plugged(false));
+                    // It needs no air any more.
+                    common.cooling.share(self.place(), FanDemand::None, &Sample::default(), false);
                     self.wait_for_board(&fault).await;
                 }
                 Fault::Shared => {

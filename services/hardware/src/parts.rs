@@ -21,6 +21,7 @@ pub(crate) use self::{
     fan::Fan,
     identity::{Claimed, Identity},
     psu::Psu,
-    rail::Rail,
+    rail::{FALL, Rail},
     sensor::Sensor,
+    window::OFF_SHARE,
 };

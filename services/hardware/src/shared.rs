@@ -100,8 +100,10 @@ impl Shared {
             sleep(LOOK).await;
         }
         if let Some(psu) = &mut self.psu {
-            psu.switch_on().await?;
+            let on = psu.switch_on().await;
+            // Also when it has not come on well: from switching it off again its output has its time to fall.
             guard.see(Place::Machine, Reading::Power(true));
+            on?;
         }
         Ok(())
     }

@@ -251,9 +251,7 @@ impl WorkPath {
             Ok(frame) => frame,
             Err(error) => return self.refuse(&error),
         };
-        if self.heard.replace(Some(Instant::now())).is_none() {
-            self.first_heard.notify_waiters();
-        }
+        self.hear();
         let verdict = self.state.borrow_mut().take(frame);
         match verdict {
             Verdict::Queued(chain) => self.changed[usize::from(chain)].notify_one(),
@@ -261,6 +259,13 @@ impl WorkPath {
             Verdict::Stale => self.count(|counters| counters.stale += 1),
             Verdict::Unasked => self.count(|counters| counters.unasked += 1),
             Verdict::Nothing => {}
+        }
+    }
+
+    /// A valid frame has come.
+    pub(crate) fn hear(&self) {
+        if self.heard.replace(Some(Instant::now())).is_none() {
+            self.first_heard.notify_waiters();
         }
     }
 

@@ -408,7 +408,7 @@ fn what_a_machine_of_several_boards_says_wrong_is_answered_with_its_line_too() {
         (
             "heartbeat_ms = 10000",
             "heartbeat_ms = 30000",
-            "psu.heartbeat_ms: 30000 is not within 100 to 20000",
+            "psu.heartbeat_ms: 30000 is not within 100 to 10000",
         ),
         ("max_volts = 14.0", "max_volts = 24.0", "psu.max_volts: 24 is not within 5 to 22"),
         ("port = \"/dev/ttyS2\"", "port = \"/dev/ttyS1\"", "board.1.chain.port: /dev/ttyS1 is used twice"),

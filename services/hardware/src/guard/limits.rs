@@ -5,6 +5,7 @@ use std::time::Duration;
 use adit_asic::Quantity;
 
 use crate::{
+    parts::{FALL, OFF_SHARE},
     profile::{self, BoardProfile, Place, Profile},
     safety::{
         BoardLimits, ControllerLimits, Cooling, FanLimits, Frozen, Hazard, Limits, Parts, Physics, PsuLimits,
@@ -15,9 +16,6 @@ use crate::{
 /// Below the limit that cuts power, chips are slowed down.
 pub(crate) const WARM_BELOW: f64 = 5.0;
 const HYSTERESIS: f64 = 3.0;
-/// A rail that is off must have fallen below this share of its nominal voltage, a board's own within this time.
-const OFF_SHARE: f64 = 0.25;
-const FALL: Duration = Duration::from_millis(500);
 /// From power to a chain that hashes, so that what hangs on its chips can be asked.
 const BEHIND_CHIPS: Duration = Duration::from_secs(30);
 /// A meter may show a little less than nothing.

@@ -27,8 +27,8 @@ pub(crate) struct Fan {
     quiet_percent: u8,
     /// What its drive was told last.
     told: Option<Duty>,
-    /// It did not take what it was told last, and that has been said.
-    pub(crate) disobeys: bool,
+    /// That it cannot be driven was said, once until it can.
+    pub(crate) complained: bool,
     drive: Drive,
 }
 
@@ -62,7 +62,7 @@ impl Fan {
             spin_up: Duration::from_millis(fan.spin_up_ms.into()),
             quiet_percent: fan.quiet_percent,
             told: None,
-            disobeys: false,
+            complained: false,
             drive,
         }
     }

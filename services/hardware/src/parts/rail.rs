@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A rail that was switched off counts as off within this time.
-const FALL: Duration = Duration::from_millis(500);
+pub(crate) const FALL: Duration = Duration::from_millis(500);
 /// A supply of the chips' inputs has come within this time: its boost converter and regulators take a millisecond.
 const IO_SETTLE: Duration = Duration::from_millis(10);
 /// A current source alone: nothing switches its regulator off, or nothing tells what came of it.

@@ -8,7 +8,7 @@ use crate::power::Fault;
 /// A voltage is looked at this often while it comes and goes.
 const LOOK: Duration = Duration::from_millis(10);
 /// An output that is off must have fallen below this share of its nominal voltage.
-const OFF_SHARE: f64 = 0.25;
+pub(crate) const OFF_SHARE: f64 = 0.25;
 
 /// What an output must measure when it is on and when it is off, and how long it may take to get there.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,10 @@
 use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -181,19 +184,25 @@ impl Bench {
     /// A miner that has no work, and says every second that it is there, until another one takes the path.
     pub async fn alive(&self) {
         let socket = OwnedFd::from(self.control().await.acquire_work().await.unwrap());
-        let sign = ToHardware::Idle { generation: 0 }.encode();
-        seqpacket::send(&socket, sign.as_bytes()).unwrap();
+        assert!(say_alive(&socket));
         tokio::spawn(async move {
-            while seqpacket::send(&socket, sign.as_bytes()).is_ok() {
+            while say_alive(&socket) {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
     }
 
+    /// It says that it is there for as long as it is held.
     pub async fn miner(&self) -> Miner {
         let connection = door::connect(&self.door("hardware.control")).await.unwrap();
         let door = HardwareControlDoorProxy::new(&connection).await.unwrap();
-        let socket = OwnedFd::from(door.acquire_work().await.unwrap());
+        let socket = Arc::new(OwnedFd::from(door.acquire_work().await.unwrap()));
+        let held = Arc::downgrade(&socket);
+        tokio::spawn(async move {
+            while held.upgrade().is_some_and(|socket| say_alive(&socket)) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
         #[expect(deprecated, reason = "an OwnedFd keeps its descriptor")]
         let mut miner = Miner { socket: AsyncFd::new(socket).unwrap(), credit: 0 };
         match miner.receive().await {
@@ -202,6 +211,10 @@ impl Bench {
         }
         miner
     }
+}
+
+fn say_alive(socket: &OwnedFd) -> bool {
+    seqpacket::send(socket, ToHardware::Idle { generation: 0 }.encode().as_bytes()).is_ok()
 }
 
 pub struct Driver {
@@ -228,7 +241,7 @@ impl Drop for Driver {
 
 /// The other end of the work path.
 pub struct Miner {
-    socket: AsyncFd<OwnedFd>,
+    socket: AsyncFd<Arc<OwnedFd>>,
     pub credit: u32,
 }
 

@@ -135,8 +135,8 @@ impl<'a> Parts<'a> {
         self.is.volts(key, [psu.volts, psu.min_volts, psu.max_volts], [5.0, 22.0]);
         self.is.range(&format!("{key}.rise_ms"), psu.rise_ms, 10, 30_000);
         self.is.range(&format!("{key}.fall_ms"), psu.fall_ms, 10, 60_000);
-        // Twenty seconds: a third of the sixty after which it takes us for dead.
-        self.is.range(&format!("{key}.heartbeat_ms"), psu.heartbeat_ms, 100, 20_000);
+        // Half of the twenty seconds after which its silence slows chips down, so that one that is lost is not felt.
+        self.is.range(&format!("{key}.heartbeat_ms"), psu.heartbeat_ms, 100, 10_000);
         self.is.range(&format!("{key}.curve.volts_per_count"), psu.curve.volts_per_count, 0.001, 0.1);
         self.is.range(&format!("{key}.curve.volts_at_0"), psu.curve.volts_at_0, 5.0, 30.0);
         let count = (psu.curve.volts_at_0 - psu.volts) / psu.curve.volts_per_count;
