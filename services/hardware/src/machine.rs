@@ -290,7 +290,7 @@ impl SharedLife<'_> {
             return Err(Fault::NotSafe(state.errors.join("; ")));
         }
         self.common.ready().await;
-        self.shared.wait_for_fall().await?;
+        self.shared.wait_for_fall(self.guard).await?;
         self.rest(true, self.guard.asked()).await;
         self.shared.bring_up(self.profile, self.guard).await?;
         self.status.machine_well();

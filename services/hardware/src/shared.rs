@@ -57,12 +57,15 @@ impl Shared {
         state.fan_full = self.cool(state).await;
     }
 
-    /// Until the output has fallen: boards start from nothing.
-    pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
-        match &mut self.psu {
-            Some(psu) => psu.wait_for_fall().await,
-            None => Ok(()),
-        }
+    /// Until the output has fallen: boards are not started on what capacitors hold. That may take longer than a supply may be silent.
+    pub(crate) async fn wait_for_fall(&mut self, guard: &Guard<'_>) -> Result<(), BoardError> {
+        let Some(window) = self.psu.as_ref().map(|psu| psu.window) else { return Ok(()) };
+        let measure = async || {
+            self.keep_alive(guard).await;
+            let psu = self.psu.as_mut().expect("it was there");
+            psu.measured().await
+        };
+        window.fallen(measure).await
     }
 
     /// Fans full.

@@ -174,7 +174,12 @@ impl Farm {
         let truth = self.handle.state();
         for board in boards {
             let truth = &truth.boards[*board];
-            assert_eq!((truth.chain.addressed, truth.chain.mhz, truth.reset), (126, 535.0, false));
+            assert_eq!(
+                (truth.chain.addressed, truth.chain.mhz, truth.reset),
+                (126, 535.0, false),
+                "{:#?}",
+                self.told().faults
+            );
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 /// A supply that all boards share.
 #[derive(Debug)]
 pub(crate) struct Psu {
-    window: Window,
+    pub(crate) window: Window,
     pub(crate) heartbeat: Duration,
     enable: Output,
     bus: Bus,
@@ -57,11 +57,6 @@ impl Psu {
     /// Off at once, by its line. Needs no earlier call to have come through.
     pub(crate) async fn switch_off(&mut self) -> Result<(), BoardError> {
         Ok(self.enable.set(false).await?)
-    }
-
-    /// Capacitors hold an output up for a while; boards are not started on what is left there.
-    pub(crate) async fn wait_for_fall(&mut self) -> Result<(), BoardError> {
-        self.window.fallen(async || self.measured().await).await
     }
 
     /// Checks what it is, and sets its voltage while it is off.

@@ -82,7 +82,7 @@ async fn what_chips_do_wrong_and_garbage_on_a_wire_are_named_and_no_other_boards
         farm.on_board(1, Broken::DeadChip(Some(60)));
         farm.garbage(2, Duration::from_secs(20)).await;
         let lost = "hb1: chain 1: chip 60 (address 0x78) does not answer any more; 60 of 126 BM1362 do";
-        let status = farm.told();
+        let status = farm.until_told("a lost chip", |status| !status.boards[1].reason.is_empty()).await;
         let reason = &status.boards[1].reason;
         // It may have been tried again since.
         assert!(reason == lost || reason == "hb1: chain 1: 60 of 126 BM1362 answered", "{reason}");
