@@ -61,13 +61,17 @@ async fn measure_with(
     })
 }
 
-/// Looks, and allocations that cannot have been part of one.
+/// Looks, and allocations that cannot have been part of one. The first look may have begun before anything was noted, so that the second one comes sooner behind what was.
 fn told_apart(noted: &allocations::Taken, length: Duration) -> (usize, usize) {
     let (mut looks, mut stray) = (0, noted.count - noted.times_us.len());
     let mut began: Option<u64> = None;
     for &time in &noted.times_us {
         match began {
             Some(look) if time < look + LOOK_US => {}
+            Some(look) if looks == 1 && time >= look + INTERVAL_US - LOOK_US => {
+                looks += 1;
+                began = Some(time);
+            }
             Some(look) if time < look + INTERVAL_US => stray += 1,
             _ => {
                 looks += 1;
