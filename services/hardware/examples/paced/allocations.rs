@@ -18,16 +18,18 @@ const INTERVAL_US: u64 = 2_000_000;
 const LOOK_US: u64 = 300_000;
 const BASE_BITS: u32 = 8;
 const JOBS: Duration = Duration::from_millis(4);
+/// Where the driver rolls versions: slower, or each job is replaced before the simulated chips find anything.
+const ROLLED_JOBS: Duration = Duration::from_millis(24);
 /// Buffers grow to what they need.
 const START_UP: Duration = Duration::from_secs(1);
 
 /// With chips that roll versions themselves, and with chips whose versions the driver rolls.
 pub(crate) async fn measure(length: Duration) -> Value {
-    let four = ("job_interval_us = 200_000", "job_interval_us = 2_000");
+    let four = ("job_interval_us = 200_000", "job_interval_us = 12_000");
     let [base, ticket] = EVERY_NONCE;
     json!([
-        measure_with("bench-bm1362", &BM1362, 126, &[base, ticket, LOOKS], length).await,
-        measure_with("bench-bm1397", &BM1397, 48, &[base, ticket, LOOKS, four], length).await,
+        measure_with("bench-bm1362", &BM1362, 126, &[base, ticket, LOOKS], JOBS, length).await,
+        measure_with("bench-bm1397", &BM1397, 48, &[base, ticket, LOOKS, four], ROLLED_JOBS, length).await,
     ])
 }
 
@@ -36,6 +38,7 @@ async fn measure_with(
     model: &'static Model,
     chips: usize,
     changes: &[(&str, &str)],
+    every: Duration,
     length: Duration,
 ) -> Value {
     let bench = machine_with(profile, model, chips, changes, |config| config.base_bits = BASE_BITS);
@@ -45,10 +48,10 @@ async fn measure_with(
     let mut miner = bench.miner().await;
     assert_ne!(allocations::take().count, 0, "the driver answered a call, and no allocation was noted");
     let mut load = Load::default();
-    load.run(&mut miner, START_UP, JOBS).await;
+    load.run(&mut miner, START_UP, every).await;
     let (jobs, nonces) = (bench.state().chain.jobs, load.nonces);
     allocations::take();
-    load.run(&mut miner, length, JOBS).await;
+    load.run(&mut miner, length, every).await;
     let noted = allocations::take();
     let (looks, stray) = told_apart(&noted, length);
     json!({
